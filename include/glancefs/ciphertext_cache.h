@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ciphertext cache: stored bytes of images on the node's disk, never plaintext, never a key.
+ *
+ * An object is published only when its size and `os_hash_value` match the record. On the way a
+ * GMAC tag per CACHE_BLOCK_BYTES is made under a key that only this process has; every later read
+ * checks the blocks it touches, so bytes that change on disk afterwards are never handed out.
+ */
+#ifndef GLANCEFS_CIPHERTEXT_CACHE_H
+#define GLANCEFS_CIPHERTEXT_CACHE_H
+
+#include "glancefs/byte_sink.h"
+#include "glancefs/byte_source.h"
+#include "glancefs/cancel.h"
+#include "glancefs/cleanup.h"
+#include "glancefs/error.h"
+#include "glancefs/image_record.h"
+#include "glancefs/image_service.h"
+#include "glancefs/secure_arena.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ciphertext_cache;
+
+/** What `status` shows. */
+struct ciphertext_cache_usage {
+    uint64_t objects;
+    uint64_t stored_bytes;
+};
+
+/**
+ * Opens the cache directory `path`, made with mode 0700 when absent; one that others may enter is
+ * refused (ERROR_DENIED). Left-overs of downloads are removed. `images` and `arena` are borrowed
+ * and must outlive the cache.
+ */
+int ciphertext_cache_new(const char *path, struct image_service *images, struct secure_arena *arena,
+                         bool require_hash, struct ciphertext_cache **ret, struct error *err);
+
+/** Releases; all sources opened from it must have been freed. NULL is allowed. */
+void ciphertext_cache_free(struct ciphertext_cache *cache);
+DEFINE_CLEANUP(struct ciphertext_cache, ciphertext_cache_free)
+
+/**
+ * Opens the ciphertext of the active image `record`, fetching it when it is not there. One fetch
+ * runs per image however many callers wait; a waiter leaves when cancelled, and when the fetching
+ * caller leaves, the next one takes over.
+ *
+ * With an `observer` (may be NULL, not freed here) every byte of the object passes it once, in
+ * order, before this returns: as it arrives when fetched, else read from disk and checked. It is
+ * committed after the last byte matched; its failure is this call's failure, and no fault of the
+ * object. On any failure it is aborted.
+ *
+ * *ret gives random access, one per reader: it keeps one checked block of its own. Its pread fails
+ * with ERROR_CORRUPT when a block no longer matches; the object is then dropped and the next open
+ * fetches it again.
+ *
+ * ERROR_CORRUPT: size or hash do not match the record. ERROR_NO_SPACE: the disk is full.
+ * ERROR_UNSUPPORTED: no usable `os_hash_algo`/`os_hash_value` while require_hash is on.
+ */
+int ciphertext_cache_open(struct ciphertext_cache *cache, struct image_record *record,
+                          struct byte_sink *observer, struct cancel *cancel,
+                          struct byte_source **ret, struct error *err);
+
+/** True when the object is on disk with the record's size and hash name. Never waits long. */
+bool ciphertext_cache_has(struct ciphertext_cache *cache, const struct image_record *record);
+
+/** Counts objects and bytes on disk. */
+int ciphertext_cache_usage(struct ciphertext_cache *cache, struct ciphertext_cache_usage *ret,
+                           struct error *err);
+
+/** Size and free bytes of the filesystem below, for statfs. */
+int ciphertext_cache_space(struct ciphertext_cache *cache, uint64_t *ret_total_bytes,
+                           uint64_t *ret_free_bytes, struct error *err);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Configuration: one table of options, set from four places, later ones winning: built-in default,
+ * configuration file (INI), environment (GLANCEFS_<OPTION>), command line (`-o option=value` and
+ * `--option value` alike). An unknown option and a bad value are ERROR_INVALID and say where they
+ * stand ("glancefs.conf:12: ...").
+ */
+#ifndef GLANCEFS_CONFIG_H
+#define GLANCEFS_CONFIG_H
+
+#include "glancefs/cleanup.h"
+#include "glancefs/error.h"
+#include "glancefs/key_manager.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define CONFIG_DEFAULT_PATH "/etc/glancefs/glancefs.conf"
+
+enum verify_mode { VERIFY_FIRST, VERIFY_STREAM };
+enum commit_mode { COMMIT_SEAL, COMMIT_CLOSE };
+enum signature_mode { SIGNATURE_OFF, SIGNATURE_IF_PRESENT, SIGNATURE_REQUIRED };
+enum consumers_mode { CONSUMERS_OFF, CONSUMERS_ON };
+enum aead_mode { AEAD_NONE, AEAD_OCB, AEAD_GCM, AEAD_LIBREPGP_OCB };
+enum log_target { LOG_STDERR, LOG_JOURNAL };
+
+/** All settings, typed. Read-only for everybody but config.c; strings are owned by it. */
+struct config {
+    char *cloud;                   /* "local:DIR" or "openstack[:NAME]"; NULL when not set */
+    char *cache;                   /* cache directory; NULL when not set */
+    enum verify_mode verify;       /* default VERIFY_FIRST */
+    enum key_encoding key_encoding;
+    uid_t uid;                     /* owner of the files shown; default: our own */
+    gid_t gid;
+    bool uid_set, gid_set;         /* allow_other wants one of them explicit */
+    mode_t mode;                   /* 0400 or 0440 */
+    bool allow_other;
+    enum commit_mode commit;
+    uint64_t write_window_bytes;
+    uint64_t max_memory_bytes;     /* the arena */
+    unsigned max_streams;          /* open files at a time */
+    unsigned authorise_ttl_seconds;
+    unsigned record_ttl_seconds;
+    char *foreign_owners;          /* comma-separated project ids; NULL for none */
+    bool require_hash;
+    enum signature_mode signature;
+    enum consumers_mode consumers;
+    bool allow_http;
+    enum aead_mode aead;
+    unsigned threads;              /* FUSE receive threads, 1 to 4 */
+    enum log_target log;
+    int log_level;                 /* enum log_level of base/log.h */
+};
+
+/** One row of the option table: documentation, completion and --help come from it. */
+struct config_option {
+    const char *name;    /* as in the file and after -o */
+    const char *values;  /* "first|stream", "BYTES", "DIR", ... */
+    const char *initial; /* default, as text; "" when there is none */
+    const char *help;    /* one line */
+};
+
+/** Defaults only. */
+int config_new(struct config **ret, struct error *err);
+
+/** NULL is allowed. */
+void config_free(struct config *config);
+DEFINE_CLEANUP(struct config, config_free)
+
+/** Reads an INI file, options before any section or in [glancefs]. ERROR_NOT_FOUND when absent. */
+int config_load_file(struct config *config, const char *path, struct error *err);
+
+/** Takes each GLANCEFS_<OPTION> of `environment` (as environ(7)); other names are left alone. */
+int config_load_environment(struct config *config, char *const *environment, struct error *err);
+
+/** Sets one option; `origin` ("-o", "--cache", "file:12") starts the error message. */
+int config_set(struct config *config, const char *name, const char *value, const char *origin,
+               struct error *err);
+
+/** Takes a mount option string: "mode=0440,allow_other". A bare flag means "true". */
+int config_set_mount_options(struct config *config, const char *options, struct error *err);
+
+/** Checks what only all options together can tell; call it last. */
+int config_validate(const struct config *config, struct error *err);
+
+/** The option table. */
+const struct config_option *config_options(size_t *ret_count);
+
+#endif

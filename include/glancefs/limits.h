@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every cap on input that comes from outside, and every fixed size, by name. A value over its
+ * cap is an error with a clear message, never an allocation.
+ */
+#ifndef GLANCEFS_LIMITS_H
+#define GLANCEFS_LIMITS_H
+
+#define KIB ((size_t)1024)
+#define MIB ((size_t)1024 * KIB)
+
+/* --- services: records, secrets --- */
+/** Text of one image record or secret's metadata, in bytes. */
+#define LIMIT_RECORD_BYTES (1 * MIB)
+/** Nesting of any JSON document we read. */
+#define LIMIT_JSON_DEPTH 16
+/** Properties of one image record. */
+#define LIMIT_IMAGE_PROPERTIES 1024
+/** Length of one property's name, in bytes (Glance: 255). */
+#define LIMIT_PROPERTY_NAME_BYTES 255
+/** Payload of one secret, in bytes (Barbican's own limit is 20,000). */
+#define LIMIT_SECRET_BYTES (20 * KIB)
+/** Images in one listing. */
+#define LIMIT_IMAGES 100000
+
+/* --- OpenPGP messages (RFC 9580) --- */
+/** Symmetric-key encrypted session key packets in one message. */
+#define LIMIT_SKESK_PACKETS 16
+/** Body of one packet that is read whole (SKESK, marker, headers), in bytes. */
+#define LIMIT_SMALL_PACKET_BYTES (8 * KIB)
+/** Packet containers inside one another (encrypted, compressed). */
+#define LIMIT_PACKET_NESTING 8
+/** Plaintext bytes per compressed byte, once LIMIT_EXPANSION_FREE_BYTES were produced. DEFLATE
+ *  itself reaches 1032, and an empty disk is legitimate; a quine or a chain is not. */
+#define LIMIT_EXPANSION_RATIO 1100
+/** Output that the ratio does not judge, in bytes. */
+#define LIMIT_EXPANSION_FREE_BYTES (1 * MIB)
+/** Plaintext of one image, in bytes: 16 TiB. */
+#define LIMIT_PLAINTEXT_BYTES ((uint64_t)16 << 40)
+/** Time all key derivations of one open may take together, in seconds of CPU. */
+#define LIMIT_DERIVATION_SECONDS 3
+
+/* --- cache and streams --- */
+/** Ciphertext covered by one GMAC tag, in bytes. */
+#define CACHE_BLOCK_BYTES (1 * MIB)
+/** Largest FUSE request we take and the st_blksize we publish, in bytes. */
+#define FUSE_REQUEST_BYTES (1 * MIB)
+/** Delivered plaintext that stays readable for a hint or a retry, in bytes. */
+#define STREAM_HISTORY_BYTES (1 * MIB)
+
+/* --- configuration --- */
+/** Text of one configuration file, in bytes. */
+#define LIMIT_CONFIG_BYTES (256 * KIB)
+/** Text of one option's value, in bytes. */
+#define LIMIT_OPTION_BYTES 4096
+
+#endif

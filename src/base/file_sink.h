@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sinks over files. A published file appears whole and durable or not at all: bytes go to a
+ * temporary name in the same directory; commit is fsync, rename, fsync of the directory.
+ */
+#ifndef BASE_FILE_SINK_H
+#define BASE_FILE_SINK_H
+
+#include "glancefs/byte_sink.h"
+
+#include <sys/types.h>
+
+/** Prefix of temporary names, for those who clean up after a crash. */
+#define FILE_SINK_TEMPORARY_PREFIX ".glancefs-tmp-"
+
+/**
+ * A sink that publishes `name` in the directory `dir_fd` (borrowed; duplicated inside) with `mode`,
+ * replacing what is there. `name` has no slash.
+ */
+int file_sink_publish(int dir_fd, const char *name, mode_t mode, struct byte_sink **ret,
+                      struct error *err);
+
+/** The same for a path: temp + rename beside it. */
+int file_sink_publish_path(const char *path, mode_t mode, struct byte_sink **ret,
+                           struct error *err);
+
+/** A sink that writes to a borrowed descriptor (standard output); commit and abort do nothing. */
+int file_sink_to_fd(int fd, struct byte_sink **ret, struct error *err);
+
+/** Writes a whole small file as file_sink_publish does. */
+int file_publish(int dir_fd, const char *name, mode_t mode, const void *bytes, size_t size,
+                 struct error *err);
+
+#endif

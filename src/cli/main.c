@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The program: hardens the process, then runs one command of the table. */
+#include "base/process.h"
+#include "cli/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct command commands[] = {
+    {"mount", "mount a cloud's images as decrypted files", command_mount},
+    {"status", "show what a mount is doing", command_status},
+    {"decrypt", "decrypt an OpenPGP symmetric message, no mount needed", command_decrypt},
+    {"encrypt", "encrypt a file as an OpenPGP symmetric message", command_encrypt},
+    {"images", "list, show and add images of a cloud", command_images},
+    {"key", "create or import a key in a cloud's key manager", command_key},
+};
+
+static void print_help(FILE *stream)
+{
+    (void)fprintf(stream, "Usage: glancefs COMMAND [ARGUMENT]...\n"
+                          "Decrypted views of encrypted OpenStack images.\n\nCommands:\n");
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        (void)fprintf(stream, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    (void)fprintf(stream,
+                  "\n'glancefs COMMAND --help' explains a command.\n"
+                  "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 denied, 5 corrupt data or "
+                  "wrong passphrase,\n6 not supported, 7 a service is not available, 8 exists, "
+                  "130 interrupted.\n");
+}
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    struct error err = ERROR_INIT;
+    const struct command *command;
+
+    if (process_harden(&err) < 0) {
+        (void)fprintf(stderr, "glancefs: %s\n", err.message);
+        return EXIT_CODE_FAILED;
+    }
+    if (argc < 2) {
+        print_help(stderr);
+        return EXIT_CODE_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        print_help(stdout);
+        return EXIT_CODE_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+        (void)printf("glancefs %s\n", GLANCEFS_VERSION);
+        return EXIT_CODE_OK;
+    }
+    command = find_command(argv[1]);
+    if (command == NULL) {
+        (void)fprintf(stderr, "glancefs: no command '%s' (see glancefs --help)\n", argv[1]);
+        return EXIT_CODE_USAGE;
+    }
+    return command->run(argc - 1, argv + 1);
+}

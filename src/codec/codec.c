@@ -1,0 +1,1 @@
+typedef int placeholder; /* replaced by the layer owner */

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Set-up of the crypto libraries, once per process, before any other call of this layer and
+ * before threads. Afterwards libgcrypt's secure allocations (cipher contexts, which hold key
+ * schedules) come from the arena, and everything either library frees is wiped first.
+ */
+#ifndef CRYPTO_CRYPTO_LIBRARY_H
+#define CRYPTO_CRYPTO_LIBRARY_H
+
+#include "glancefs/error.h"
+#include "glancefs/secure_arena.h"
+
+/** Initialises libgcrypt and OpenSSL. `arena` must live as long as the process uses crypto. A
+ *  second call with the same arena does nothing. */
+int crypto_library_setup(struct secure_arena *arena, struct error *err);
+
+#endif
