@@ -28,30 +28,30 @@ enum log_target { LOG_STDERR, LOG_JOURNAL };
 
 /** All settings, typed. Read-only for everybody but config.c; strings are owned by it. */
 struct config {
-    char *cloud;                   /* "local:DIR" or "openstack[:NAME]"; NULL when not set */
-    char *cache;                   /* cache directory; NULL when not set */
-    enum verify_mode verify;       /* default VERIFY_FIRST */
+    char *cloud;             /* "local:DIR" or "openstack[:NAME]"; NULL when not set */
+    char *cache;             /* cache directory; NULL when not set */
+    enum verify_mode verify; /* default VERIFY_FIRST */
     enum key_encoding key_encoding;
-    uid_t uid;                     /* owner of the files shown; default: our own */
+    uid_t uid; /* owner of the files shown; default: our own */
     gid_t gid;
-    bool uid_set, gid_set;         /* allow_other wants one of them explicit */
-    mode_t mode;                   /* 0400 or 0440 */
+    bool uid_set, gid_set; /* allow_other wants one of them explicit */
+    mode_t mode;           /* 0400 or 0440 */
     bool allow_other;
     enum commit_mode commit;
     uint64_t write_window_bytes;
-    uint64_t max_memory_bytes;     /* the arena */
-    unsigned max_streams;          /* open files at a time */
+    uint64_t max_memory_bytes; /* the arena */
+    unsigned max_streams;      /* open files at a time */
     unsigned authorise_ttl_seconds;
     unsigned record_ttl_seconds;
-    char *foreign_owners;          /* comma-separated project ids; NULL for none */
+    char *foreign_owners; /* comma-separated project ids; NULL for none */
     bool require_hash;
     enum signature_mode signature;
     enum consumers_mode consumers;
     bool allow_http;
     enum aead_mode aead;
-    unsigned threads;              /* FUSE receive threads, 1 to 4 */
+    unsigned threads; /* FUSE receive threads, 1 to 4 */
     enum log_target log;
-    int log_level;                 /* enum log_level of base/log.h */
+    int log_level; /* enum log_level of base/log.h */
 };
 
 /** One row of the option table: documentation, completion and --help come from it. */
@@ -85,7 +85,7 @@ int config_set_mount_options(struct config *config, const char *options, struct 
 /** Checks what only all options together can tell; call it last. */
 int config_validate(const struct config *config, struct error *err);
 
-/** The option table. */
-const struct config_option *config_options(size_t *ret_count);
+/** The i-th row of the option table, NULL past the last. Static storage. */
+const struct config_option *config_option_at(size_t index);
 
 #endif

@@ -44,7 +44,10 @@ struct error {
 };
 
 /** A struct error with no error in it. */
-#define ERROR_INIT {.kind = ERROR_NONE}
+#define ERROR_INIT                                                                                 \
+    {                                                                                              \
+        .kind = ERROR_NONE                                                                         \
+    }
 
 /** The errno of `kind` (the table above); EIO for ERROR_SYSTEM and unknown values. */
 int error_kind_errno(enum error_kind kind);

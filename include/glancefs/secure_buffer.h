@@ -36,7 +36,10 @@ const uint8_t *secure_buffer_bytes(const struct secure_buffer *buffer);
 size_t secure_buffer_size(const struct secure_buffer *buffer);
 size_t secure_buffer_capacity(const struct secure_buffer *buffer);
 
-/** Sets the size, at most the capacity (asserted); bytes cut off are wiped, new ones zero. */
+/**
+ * Sets the size, at most the capacity (asserted). Bytes cut off are wiped; bytes gained are what
+ * stands in the memory: zeros, or what the caller read into it behind the old size.
+ */
 void secure_buffer_set_size(struct secure_buffer *buffer, size_t size);
 
 /** Appends. ERROR_TOO_LARGE when the capacity does not hold it; nothing is appended then. */

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Decrypted views of a cloud's encrypted images: all semantics of the mount, with no FUSE in
+ * sight. `image_index` knows the images; `read_stream` is one open file.
+ *
+ * Nothing is handed out that was not verified first: image_index_open fetches the image, checks
+ * its hash and decrypts it once from front to back before the first byte can be read. What that
+ * pass found out (session key, layout, exact size) is shared by all streams of the image and wiped
+ * with the last of them.
+ */
+#ifndef GLANCEFS_IMAGE_VIEW_H
+#define GLANCEFS_IMAGE_VIEW_H
+
+#include "glancefs/cancel.h"
+#include "glancefs/ciphertext_cache.h"
+#include "glancefs/cleanup.h"
+#include "glancefs/cloud.h"
+#include "glancefs/config.h"
+#include "glancefs/error.h"
+#include "glancefs/identity_service.h"
+#include "glancefs/image_record.h"
+#include "glancefs/secure_arena.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+/* --- the images --- */
+
+struct image_index;
+
+/** What `stat` shows of one image. */
+struct image_attributes {
+    char id[37];
+    uint64_t size;      /* plaintext bytes, exact or estimated */
+    bool size_is_exact; /* known from a verification, not only declared or guessed */
+    int64_t updated_at; /* seconds since the epoch */
+};
+
+/** A snapshot of the images that can be read, in the order of the image service. */
+struct image_listing {
+    size_t count;
+    struct image_attributes images[];
+};
+
+/** What an index is made from; everything is borrowed and must outlive it. */
+struct image_index_parts {
+    const struct config *config;
+    const char *version; /* of the program, for status */
+    struct cloud *cloud;
+    const struct identity *identity;
+    struct ciphertext_cache *cache;
+    struct secure_arena *arena;
+};
+
+/** ERROR_UNSUPPORTED when the configuration asks for what this version cannot do. */
+int image_index_new(const struct image_index_parts *parts, struct image_index **ret,
+                    struct error *err);
+
+/** Releases; all streams must have been closed and no call be under way. NULL is allowed. */
+void image_index_free(struct image_index *index);
+DEFINE_CLEANUP(struct image_index, image_index_free)
+
+/**
+ * Lists the active images that we can decrypt, asked for anew. Plain images and other encryption
+ * formats are left out. Caller frees *ret with image_listing_free. Any thread; may wait.
+ */
+int image_index_list(struct image_index *index, struct cancel *cancel, struct image_listing **ret,
+                     struct error *err);
+
+/** NULL is allowed. */
+void image_listing_free(struct image_listing *listing);
+DEFINE_CLEANUP(struct image_listing, image_listing_free)
+
+/**
+ * Attributes of the image `name`, listed or not; from memory when they are not older than
+ * `record_ttl` or the image is open. Any thread; may wait.
+ *
+ * ERROR_NOT_FOUND: `name` is no UUID (the image service is not asked), no image, not active, or
+ * not encrypted. ERROR_DENIED: deactivated. ERROR_UNSUPPORTED names another encryption format.
+ */
+int image_index_lookup(struct image_index *index, const char *name, struct cancel *cancel,
+                       struct image_attributes *ret, struct error *err);
+
+/** The same from memory only: false when the image service would have to be asked. Never waits. */
+bool image_index_peek(struct image_index *index, const char *name, struct image_attributes *ret);
+
+/** The record of an image for which image_index_lookup would succeed, not older than `record_ttl`.
+ *  Caller drops the reference. Any thread; may wait. */
+int image_index_record(struct image_index *index, const char *id, struct cancel *cancel,
+                       struct image_record **ret, struct error *err);
+
+/* --- an open image --- */
+
+struct read_stream;
+
+/**
+ * Opens image `id` for one forward pass. Waits until the image is downloaded and verified; many
+ * waiters share one verification, which ends when the last of them is cancelled. Asks the image
+ * service for the record and the key manager for the key each time (`authorise_ttl` relaxes the
+ * latter while the image is open). Any thread. Close *ret with read_stream_close.
+ *
+ * Errors of image_index_lookup, and: ERROR_DENIED: the image belongs to another project, or the
+ * key manager refused. ERROR_NO_KEY, ERROR_KEY_REJECTED: see key_manager.h. ERROR_CORRUPT: damaged,
+ * wrong passphrase, or not of its declared size. ERROR_NO_SPACE: the cache's disk is full.
+ * ERROR_EXHAUSTED: locked memory is used up (EAGAIN), or `max_streams` images are open (EMFILE).
+ */
+int image_index_open(struct image_index *index, const char *id, struct cancel *cancel,
+                     struct read_stream **ret, struct error *err);
+
+/** Exact plaintext size in bytes. Never waits. */
+uint64_t read_stream_size(const struct read_stream *stream);
+
+/** One read; lives with its caller from read_stream_submit until `complete` is called. */
+struct read_request {
+    uint64_t offset; /* bytes from the start of the plaintext */
+    size_t size;     /* at most FUSE_REQUEST_BYTES are read */
+    struct cancel *cancel; /* borrowed; may be NULL */
+    /**
+     * Called once, by a thread of the index, with no lock held; may free the request. On success
+     * `err` is NULL and `pieces` hold the bytes in order; they are plaintext in locked memory,
+     * valid until this returns. All bytes asked for, less only where the plaintext ends, none at
+     * and after its end.
+     */
+    void (*complete)(struct read_request *request, const struct iovec *pieces, int piece_count,
+                     const struct error *err);
+    /* The stream's own. */
+    struct read_request *next;
+    uint64_t deadline_ns;
+};
+
+/**
+ * Queues a read. A stream moves forward only: a read starts at the stream's position, which is
+ * where the read before it ended. Reads that were submitted out of order are answered in order.
+ * The last STREAM_HISTORY_BYTES before the position can be read again. Any other offset is ESPIPE
+ * (ERROR_SYSTEM). A read that fails or is cancelled does not move the stream. Any thread; never
+ * waits.
+ *
+ * ERROR_CORRUPT: the cached bytes changed since they were verified; the next open fetches them
+ * again.
+ */
+void read_stream_submit(struct read_stream *stream, struct read_request *request);
+
+/** Closes; every request submitted must have completed. Plaintext is wiped, and the key with the
+ *  image's last stream. NULL is allowed. Never waits long. */
+void read_stream_close(struct read_stream *stream);
+DEFINE_CLEANUP(struct read_stream, read_stream_close)
+
+/* --- for people --- */
+
+/**
+ * The state as JSON text, caller frees:
+ *
+ *     version, cloud           strings
+ *     uptime_seconds           number
+ *     cache                    {objects, stored_bytes}; null when its disk cannot be read
+ *     memory                   {capacity_bytes, used_bytes, peak_bytes} of the locked arena
+ *     streams                  [{image, position, size}] open now
+ *     verifications            [{image, done_bytes, total_bytes}] of ciphertext, in progress
+ *     counters                 {opens, failed_opens, verifications, failed_verifications,
+ *                              reads, failed_reads, read_bytes} since the start
+ *
+ * Reads the cache directory, so it may wait for the disk.
+ */
+int image_index_status(struct image_index *index, char **ret, struct error *err);
+
+/** Size and free bytes of the filesystem that holds the cache, for statfs. May wait for it. */
+int image_index_space(struct image_index *index, uint64_t *ret_total_bytes,
+                      uint64_t *ret_free_bytes, struct error *err);
+
+#endif

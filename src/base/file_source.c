@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/file_source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+struct file_source {
+    struct byte_source source;
+    int fd;
+    uint64_t size;     /* regular files */
+    uint64_t position; /* forward-only descriptors */
+};
+
+/* Interrupted system calls go on unless the caller was cancelled. */
+static int regular_pread(struct byte_source *source, void *buffer, size_t size, uint64_t offset,
+                         struct cancel *cancel, size_t *ret_size, struct error *err)
+{
+    struct file_source *file = (struct file_source *)source;
+    char *next = buffer;
+    size_t got = 0;
+
+    while (got < size) {
+        ssize_t result;
+
+        if (cancel_check(cancel, err) < 0)
+            return -1;
+        if (offset + got > INT64_MAX)
+            break;
+        result = pread(file->fd, next + got, size - got, (off_t)(offset + got));
+        if (result < 0 && errno != EINTR)
+            return error_set_errno(err, errno, "read");
+        if (result == 0)
+            break;
+        got += result > 0 ? (size_t)result : 0;
+    }
+    *ret_size = got;
+    return 0;
+}
+
+static int forward_pread(struct byte_source *source, void *buffer, size_t size, uint64_t offset,
+                         struct cancel *cancel, size_t *ret_size, struct error *err)
+{
+    struct file_source *file = (struct file_source *)source;
+    char *next = buffer;
+    size_t got = 0;
+
+    if (offset != file->position)
+        return error_set_errno(err, ESPIPE, "read");
+    while (got < size) {
+        ssize_t result;
+
+        if (cancel_check(cancel, err) < 0)
+            return -1;
+        result = read(file->fd, next + got, size - got);
+        if (result < 0 && errno != EINTR)
+            return error_set_errno(err, errno, "read");
+        if (result == 0)
+            break;
+        got += result > 0 ? (size_t)result : 0;
+    }
+    file->position += got;
+    *ret_size = got;
+    return 0;
+}
+
+static uint64_t regular_size(struct byte_source *source)
+{
+    return ((struct file_source *)source)->size;
+}
+
+static uint64_t forward_size(struct byte_source *source)
+{
+    (void)source;
+    return BYTE_SOURCE_SIZE_UNKNOWN;
+}
+
+static void file_source_free(struct byte_source *source)
+{
+    struct file_source *file = (struct file_source *)source;
+
+    (void)close(file->fd);
+    free(file);
+}
+
+static const struct byte_source_ops regular_ops = {
+    .pread = regular_pread, .size = regular_size, .free = file_source_free};
+
+static const struct byte_source_ops forward_ops = {.pread = forward_pread,
+                                                   .size = forward_size,
+                                                   .free = file_source_free,
+                                                   .is_forward_only = true};
+
+int file_source_from_fd(int fd, struct byte_source **ret, struct error *err)
+{
+    struct file_source *file;
+    struct stat status;
+
+    if (fstat(fd, &status) < 0)
+        return error_set_errno(err, errno, "stat");
+    if (S_ISDIR(status.st_mode))
+        return error_set_errno(err, EISDIR, "read");
+    file = calloc(1, sizeof *file);
+    if (file == NULL)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    file->source.ops = S_ISREG(status.st_mode) ? &regular_ops : &forward_ops;
+    file->fd = fd;
+    file->size = (uint64_t)status.st_size;
+    *ret = &file->source;
+    return 0;
+}
+
+/* O_NONBLOCK so that a FIFO in our place cannot hang us; it means nothing to a regular file. */
+static int open_regular(int dir_fd, const char *path, struct error *err)
+{
+    CLEANUP(fd_close) int fd = -1;
+    struct stat status;
+
+    fd = openat(dir_fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return error_set_errno(err, errno, "%s", path);
+    if (fstat(fd, &status) < 0)
+        return error_set_errno(err, errno, "%s", path);
+    if (!S_ISREG(status.st_mode))
+        return error_set(err, ERROR_INVALID, "%s: not a regular file", path);
+    return steal_fd(&fd);
+}
+
+int file_source_open(int dir_fd, const char *path, struct byte_source **ret, struct error *err)
+{
+    CLEANUP(fd_close) int fd = open_regular(dir_fd, path, err);
+
+    if (fd < 0 || file_source_from_fd(fd, ret, err) < 0)
+        return -1;
+    (void)steal_fd(&fd);
+    return 0;
+}
+
+int file_read_all(int dir_fd, const char *path, size_t limit, char **ret, size_t *ret_size,
+                  struct error *err)
+{
+    CLEANUP(byte_source_free) struct byte_source *source = NULL;
+    CLEANUP(memory_free) char *text = NULL;
+    size_t capacity;
+
+    if (file_source_open(dir_fd, path, &source, err) < 0)
+        return -1;
+    /* One byte over the size tells a file that grows from one that is whole. */
+    capacity = byte_source_size(source) < limit ? (size_t)byte_source_size(source) + 1 : limit + 1;
+    text = malloc(capacity + 1);
+    if (text == NULL)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    if (byte_source_pread(source, text, capacity, 0, NULL, ret_size, err) < 0)
+        return error_prefix(err, "%s", path);
+    if (*ret_size > limit)
+        return error_set(err, ERROR_TOO_LARGE, "%s: over %zu bytes", path, limit);
+    text[*ret_size] = '\0';
+    *ret = steal(&text);
+    return 0;
+}
