@@ -10,7 +10,12 @@
 #include "glancefs/config.h"
 
 /** Severities, as syslog's. */
-enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_INFO = 6, LOG_LEVEL_DEBUG = 7 };
+enum log_level {
+    LOG_LEVEL_ERROR = 3,
+    LOG_LEVEL_WARNING = 4,
+    LOG_LEVEL_INFO = 6,
+    LOG_LEVEL_DEBUG = 7
+};
 
 /** Sets target and highest level shown. Before any thread. */
 void log_setup(enum log_target target, enum log_level level);

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "glancefs/config.h"
+
+#include "base/config_options.h"
+#include "base/file_source.h"
+#include "base/log.h"
+#include "glancefs/limits.h"
+#include "glancefs/secure_arena.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <ini.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SECTION "glancefs"
+#define ENVIRONMENT_PREFIX "GLANCEFS_"
+#define OPTION_NAME_BYTES 64
+
+/* Options that mount(8) and fstab add for themselves, and those that always hold anyway. */
+static const char *const ignored_mount_options[] = {
+    "rw",    "nosuid",  "nodev",    "noexec", "default_permissions",
+    "auto",  "noauto",  "relatime", "nofail", "user",
+    "users", "noatime", "_netdev"};
+
+/* The text of option `name`'s default is the one source of defaults. */
+static int set_defaults(struct config *config, struct error *err)
+{
+    const struct option_row *row;
+
+    config->uid = getuid();
+    config->gid = getgid();
+    for (size_t i = 0; (row = option_row_at(i)) != NULL; i++)
+        if (*row->option.initial != '\0' &&
+            config_set(config, row->option.name, row->option.initial, "default", err) < 0)
+            return -1;
+    return 0;
+}
+
+int config_new(struct config **ret, struct error *err)
+{
+    CLEANUP(config_free) struct config *config = calloc(1, sizeof *config);
+
+    if (config == NULL)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    if (set_defaults(config, err) < 0)
+        return -1;
+    *ret = steal(&config);
+    return 0;
+}
+
+void config_free(struct config *config)
+{
+    if (config == NULL)
+        return;
+    free(config->cloud);
+    free(config->cache);
+    free(config->foreign_owners);
+    free(config);
+}
+
+int config_set(struct config *config, const char *name, const char *value, const char *origin,
+               struct error *err)
+{
+    const struct option_row *row = option_row_find(name);
+
+    if (row == NULL)
+        return error_set(err, ERROR_INVALID, "%s: unknown option '%s'", origin, name);
+    if (strlen(value) > LIMIT_OPTION_BYTES)
+        return error_set(err, ERROR_INVALID, "%s: the value of %s is too long", origin, name);
+    if (!row->parse(value, (char *)config + row->offset))
+        return error_set(err, ERROR_INVALID, "%s: bad value '%s' for %s, which takes %s", origin,
+                         value, name, row->option.values);
+    config->uid_set = config->uid_set || strcmp(name, "uid") == 0;
+    config->gid_set = config->gid_set || strcmp(name, "gid") == 0;
+    return 0;
+}
+
+/* --- configuration file --- */
+
+struct file_reading {
+    struct config *config;
+    const char *path;
+    const char *next; /* text not read yet */
+    unsigned line;
+    struct error *err;
+    bool failed; /* the first error is in *err */
+};
+
+/*
+ * Gives libinih one line, as fgets would. Indentation is cut: libinih would take an indented
+ * option for the continuation of the line before.
+ */
+static char *read_line(char *line, int size, void *context)
+{
+    struct file_reading *reading = context;
+    size_t length;
+
+    if (*reading->next == '\0' || reading->failed)
+        return NULL;
+    reading->line++;
+    while (*reading->next == ' ' || *reading->next == '\t')
+        reading->next++;
+    length = strcspn(reading->next, "\n");
+    if (length + 2 > (size_t)size) {
+        reading->failed = true;
+        (void)error_set(reading->err, ERROR_INVALID, "%s:%u: line is over %d bytes", reading->path,
+                        reading->line, size - 2);
+        return NULL;
+    }
+    memcpy(line, reading->next, length);
+    line[length] = '\n';
+    line[length + 1] = '\0';
+    reading->next += length;
+    if (*reading->next == '\n')
+        reading->next++;
+    return line;
+}
+
+static int take_option(void *context, const char *section, const char *name, const char *value)
+{
+    struct file_reading *reading = context;
+    char origin[ERROR_MESSAGE_BYTES];
+    int result = -1;
+
+    if (reading->failed)
+        return 0;
+    (void)snprintf(origin, sizeof origin, "%s:%u", reading->path, reading->line);
+    if (*section != '\0' && strcmp(section, SECTION) != 0)
+        (void)error_set(reading->err, ERROR_INVALID, "%s: unknown section [%s]", origin, section);
+    else
+        result = config_set(reading->config, name, value, origin, reading->err);
+    reading->failed = result < 0;
+    return result == 0;
+}
+
+int config_load_file(struct config *config, const char *path, struct error *err)
+{
+    CLEANUP(memory_free) char *text = NULL;
+    struct file_reading reading = {.config = config, .path = path, .err = err};
+    size_t size;
+    int bad_line;
+
+    if (file_read_all(AT_FDCWD, path, LIMIT_CONFIG_BYTES, &text, &size, err) < 0)
+        return -1;
+    if (strlen(text) != size)
+        return error_set(err, ERROR_INVALID, "%s: holds a NUL byte", path);
+    reading.next = text;
+    bad_line = ini_parse_stream(read_line, &reading, take_option, &reading);
+    if (reading.failed)
+        return -1;
+    if (bad_line != 0)
+        return error_set(err, ERROR_INVALID, "%s:%d: neither 'option = value' nor '[section]'",
+                         path, bad_line);
+    return 0;
+}
+
+/* --- environment and command line --- */
+
+/* "GLANCEFS_MAX_MEMORY=1G": sets max_memory. */
+static int take_variable(struct config *config, const char *variable, struct error *err)
+{
+    const char *equals = strchr(variable, '=');
+    const size_t prefix = sizeof ENVIRONMENT_PREFIX - 1;
+    char origin[OPTION_NAME_BYTES] = "";
+    char name[OPTION_NAME_BYTES] = "";
+    size_t length;
+
+    if (equals == NULL || strncmp(variable, ENVIRONMENT_PREFIX, prefix) != 0)
+        return 0;
+    length = (size_t)(equals - variable);
+    if (length >= sizeof origin)
+        return error_set(err, ERROR_INVALID, "environment: unknown option '%.*s'", (int)length,
+                         variable);
+    memcpy(origin, variable, length);
+    for (size_t i = prefix; i < length; i++)
+        name[i - prefix] = (char)tolower((unsigned char)variable[i]);
+    return config_set(config, name, equals + 1, origin, err);
+}
+
+int config_load_environment(struct config *config, char *const *environment, struct error *err)
+{
+    for (; *environment != NULL; environment++)
+        if (take_variable(config, *environment, err) < 0)
+            return -1;
+    return 0;
+}
+
+static bool is_ignored_mount_option(const char *name)
+{
+    for (size_t i = 0; i < sizeof ignored_mount_options / sizeof ignored_mount_options[0]; i++)
+        if (strcmp(name, ignored_mount_options[i]) == 0)
+            return true;
+    return strncmp(name, "x-", 2) == 0;
+}
+
+int config_set_mount_options(struct config *config, const char *options, struct error *err)
+{
+    CLEANUP(memory_free) char *copy = strdup(options);
+    char *rest = copy;
+    char *option;
+
+    if (copy == NULL)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    while ((option = strsep(&rest, ",")) != NULL) {
+        char *value = strchr(option, '=');
+
+        if (value != NULL)
+            *value++ = '\0';
+        if (*option == '\0' || is_ignored_mount_option(option))
+            continue;
+        if (config_set(config, option, value == NULL ? "true" : value, "-o", err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* --- what only all options together can tell --- */
+
+static bool is_cloud_name(const char *cloud)
+{
+    return (strncmp(cloud, "local:", 6) == 0 && cloud[6] != '\0') ||
+           strcmp(cloud, "openstack") == 0 ||
+           (strncmp(cloud, "openstack:", 10) == 0 && cloud[10] != '\0');
+}
+
+int config_validate(const struct config *config, struct error *err)
+{
+    if (config->cloud != NULL && !is_cloud_name(config->cloud))
+        return error_set(err, ERROR_INVALID,
+                         "bad value '%s' for cloud, which takes local:DIR|openstack[:NAME]",
+                         config->cloud);
+    if (config->allow_other && !config->uid_set && !config->gid_set)
+        return error_set(err, ERROR_INVALID,
+                         "allow_other needs uid or gid: say whom the files belong to");
+    if (config->threads < 1 || config->threads > 4)
+        return error_set(err, ERROR_INVALID, "threads must be 1 to 4, not %u", config->threads);
+    if (config->max_streams < 1)
+        return error_set(err, ERROR_INVALID, "max_streams must be at least 1");
+    if (config->write_window_bytes < 1 * MIB || config->write_window_bytes > 64 * MIB)
+        return error_set(err, ERROR_INVALID, "write_window must be 1M to 64M");
+    if (config->max_memory_bytes < SECURE_ARENA_MINIMUM_BYTES)
+        return error_set(err, ERROR_INVALID, "max_memory must be at least 2M");
+    return 0;
+}
+
+const struct config_option *config_option_at(size_t index)
+{
+    const struct option_row *row = option_row_at(index);
+
+    return row == NULL ? NULL : &row->option;
+}

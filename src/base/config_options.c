@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/config_options.h"
+
+#include "base/log.h"
+#include "glancefs/limits.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool parse_string(const char *value, void *setting)
+{
+    char **text = setting;
+    char *copy = strdup(value);
+
+    if (copy == NULL || *value == '\0') {
+        free(copy);
+        return false;
+    }
+    free(*text);
+    *text = copy;
+    return true;
+}
+
+static bool parse_boolean(const char *value, void *setting)
+{
+    static const char *const words[] = {"no", "yes", "false", "true", "off", "on", "0", "1"};
+    bool *flag = setting;
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcmp(value, words[i]) == 0) {
+            *flag = i % 2 == 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A plain decimal number: no sign, no space; *rest is what follows it. */
+static bool parse_decimal(const char *value, uint64_t *ret, const char **rest)
+{
+    char *end;
+
+    if (*value < '0' || *value > '9')
+        return false;
+    errno = 0;
+    *ret = strtoull(value, &end, 10);
+    *rest = end;
+    return errno == 0;
+}
+
+static bool parse_number(const char *value, void *setting)
+{
+    unsigned *number = setting;
+    const char *rest;
+    uint64_t wide;
+
+    if (!parse_decimal(value, &wide, &rest) || *rest != '\0' || wide > UINT32_MAX)
+        return false;
+    *number = (unsigned)wide;
+    return true;
+}
+
+/* "65536", "64K", "4M", "1G": powers of 1024. */
+static bool parse_bytes(const char *value, void *setting)
+{
+    static const char units[] = "KMGT";
+    uint64_t *bytes = setting;
+    const char *rest, *unit;
+    unsigned shift = 0;
+    uint64_t number;
+
+    if (!parse_decimal(value, &number, &rest))
+        return false;
+    if (*rest != '\0') {
+        unit = strchr(units, *rest);
+        if (unit == NULL || rest[1] != '\0')
+            return false;
+        shift = 10 * ((unsigned)(unit - units) + 1);
+    }
+    if (number > UINT64_MAX >> shift)
+        return false;
+    *bytes = number << shift;
+    return true;
+}
+
+static bool parse_mode(const char *value, void *setting)
+{
+    mode_t *mode = setting;
+
+    if (strcmp(value, "0400") == 0 || strcmp(value, "400") == 0)
+        *mode = 0400;
+    else if (strcmp(value, "0440") == 0 || strcmp(value, "440") == 0)
+        *mode = 0440;
+    else
+        return false;
+    return true;
+}
+
+/* An id as a number; (uid_t)-1 means "none" to the kernel and is no id. */
+static bool parse_id(const char *value, uint32_t *ret)
+{
+    unsigned number;
+
+    if (!parse_number(value, &number) || number == UINT32_MAX)
+        return false;
+    *ret = number;
+    return true;
+}
+
+static bool parse_uid(const char *value, void *setting)
+{
+    const struct passwd *user;
+    uid_t *uid = setting;
+
+    if (parse_id(value, uid))
+        return true;
+    user = getpwnam(value);
+    if (user == NULL)
+        return false;
+    *uid = user->pw_uid;
+    return true;
+}
+
+static bool parse_gid(const char *value, void *setting)
+{
+    const struct group *group;
+    gid_t *gid = setting;
+
+    if (parse_id(value, gid))
+        return true;
+    group = getgrnam(value);
+    if (group == NULL)
+        return false;
+    *gid = group->gr_gid;
+    return true;
+}
+
+/* The position of `value` in the |-separated `words`, or -1. */
+static int word_index(const char *words, const char *value)
+{
+    const size_t length = strlen(value);
+    int index = 0;
+
+    while (words != NULL) {
+        const char *bar = strchr(words, '|');
+        const size_t word_length = bar == NULL ? strlen(words) : (size_t)(bar - words);
+
+        if (word_length == length && strncmp(words, value, length) == 0)
+            return index;
+        words = bar == NULL ? NULL : bar + 1;
+        index++;
+    }
+    return -1;
+}
+
+/* Enumerations: the order of the words is the order of the enumerators. */
+#define DEFINE_WORD_PARSER(name, type, words)                                                      \
+    static bool parse_##name(const char *value, void *setting)                                     \
+    {                                                                                              \
+        const int index = word_index(words, value);                                                \
+                                                                                                   \
+        if (index >= 0)                                                                            \
+            *(enum type *)setting = (enum type)index;                                              \
+        return index >= 0;                                                                         \
+    }
+
+#define VERIFY_WORDS "first|stream"
+#define KEY_ENCODING_WORDS "auto|raw|hex|base64"
+#define COMMIT_WORDS "seal|close"
+#define SIGNATURE_WORDS "off|if-present|required"
+#define CONSUMERS_WORDS "off|on"
+#define AEAD_WORDS "none|ocb|gcm|librepgp-ocb"
+#define LOG_WORDS "stderr|journal"
+#define LOG_LEVEL_WORDS "error|warning|info|debug"
+
+DEFINE_WORD_PARSER(verify, verify_mode, VERIFY_WORDS)
+DEFINE_WORD_PARSER(key_encoding, key_encoding, KEY_ENCODING_WORDS)
+DEFINE_WORD_PARSER(commit, commit_mode, COMMIT_WORDS)
+DEFINE_WORD_PARSER(signature, signature_mode, SIGNATURE_WORDS)
+DEFINE_WORD_PARSER(consumers, consumers_mode, CONSUMERS_WORDS)
+DEFINE_WORD_PARSER(aead, aead_mode, AEAD_WORDS)
+DEFINE_WORD_PARSER(log, log_target, LOG_WORDS)
+
+static bool parse_log_level(const char *value, void *setting)
+{
+    enum log_level level;
+
+    if (!log_level_from_name(value, &level))
+        return false;
+    *(int *)setting = (int)level;
+    return true;
+}
+
+#define ROW(field, parser, words, initial, help)                                                   \
+    {                                                                                              \
+        {#field, words, initial, help}, parser, offsetof(struct config, field)                     \
+    }
+#define ROW_NAMED(name, field, parser, words, initial, help)                                       \
+    {                                                                                              \
+        {name, words, initial, help}, parser, offsetof(struct config, field)                       \
+    }
+
+static const struct option_row rows[] = {
+    ROW(cloud, parse_string, "local:DIR|openstack[:NAME]", "", "the services behind the mount"),
+    ROW(cache, parse_string, "DIR", "",
+        "directory for ciphertext, made with mode 0700 when absent"),
+    ROW(verify, parse_verify, VERIFY_WORDS, "first",
+        "when plaintext may be read: after the whole image was verified, or while it arrives"),
+    ROW(key_encoding, parse_key_encoding, KEY_ENCODING_WORDS, "auto",
+        "how a secret's payload becomes a passphrase; auto: raw for type passphrase, else hex"),
+    ROW(uid, parse_uid, "USER", "", "owner of the files shown; default: who mounts"),
+    ROW(gid, parse_gid, "GROUP", "", "group of the files shown; default: the group of who mounts"),
+    ROW(mode, parse_mode, "0400|0440", "0400", "permissions of the files shown"),
+    ROW(allow_other, parse_boolean, "yes|no", "no",
+        "let users other than the mounting one in; needs uid or gid"),
+    ROW(commit, parse_commit, COMMIT_WORDS, "seal",
+        "what ends a write: an explicit seal, or close"),
+    ROW_NAMED("write_window", write_window_bytes, parse_bytes, "BYTES", "4M",
+              "how far writes may come out of order, 1M to 64M"),
+    ROW_NAMED("max_memory", max_memory_bytes, parse_bytes, "BYTES", "256M",
+              "most locked memory for keys and plaintext"),
+    ROW(max_streams, parse_number, "NUMBER", "64", "most files open at a time"),
+    ROW_NAMED("authorise_ttl", authorise_ttl_seconds, parse_number, "SECONDS", "0",
+              "how long a key manager's consent is remembered; 0: each open asks"),
+    ROW_NAMED("record_ttl", record_ttl_seconds, parse_number, "SECONDS", "60",
+              "how long an image record is shown before it is asked for again"),
+    ROW(foreign_owners, parse_string, "PROJECT,...", "",
+        "projects other than our own whose images may be read"),
+    ROW(require_hash, parse_boolean, "yes|no", "yes",
+        "refuse images without os_hash_value of sha256, sha384 or sha512"),
+    ROW(signature, parse_signature, SIGNATURE_WORDS, "off",
+        "whether image signatures are verified"),
+    ROW(consumers, parse_consumers, CONSUMERS_WORDS, "off",
+        "register as a consumer of the secrets that are used"),
+    ROW(allow_http, parse_boolean, "yes|no", "no",
+        "talk to services without TLS on other machines, too"),
+    ROW(aead, parse_aead, AEAD_WORDS, "none", "authenticated encryption of written images"),
+    ROW(threads, parse_number, "NUMBER", "2", "threads that receive requests, 1 to 4"),
+    ROW(log, parse_log, LOG_WORDS, "stderr", "where log lines go"),
+    ROW(log_level, parse_log_level, LOG_LEVEL_WORDS, "info", "how much is logged"),
+};
+
+const struct option_row *option_row_at(size_t index)
+{
+    return index < sizeof rows / sizeof rows[0] ? &rows[index] : NULL;
+}
+
+const struct option_row *option_row_find(const char *name)
+{
+    const struct option_row *row;
+
+    for (size_t i = 0; (row = option_row_at(i)) != NULL; i++)
+        if (strcmp(row->option.name, name) == 0)
+            return row;
+    return NULL;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sd-journal's own macros would record this file as the origin of every line. */
+#define SD_JOURNAL_SUPPRESS_LOCATION
+
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <systemd/sd-journal.h>
+
+#define LINE_BYTES 1024
+
+/* Written once, before threads (see log.h). */
+static enum log_target log_target = LOG_STDERR;
+static enum log_level log_highest_level = LOG_LEVEL_INFO;
+
+static const struct {
+    const char *name;
+    enum log_level level;
+} levels[] = {
+    {"error", LOG_LEVEL_ERROR},
+    {"warning", LOG_LEVEL_WARNING},
+    {"info", LOG_LEVEL_INFO},
+    {"debug", LOG_LEVEL_DEBUG},
+};
+
+#define LEVEL_COUNT (sizeof levels / sizeof levels[0])
+
+void log_setup(enum log_target target, enum log_level level)
+{
+    log_target = target;
+    log_highest_level = level;
+}
+
+bool log_level_from_name(const char *name, enum log_level *ret)
+{
+    for (size_t i = 0; i < LEVEL_COUNT; i++) {
+        if (strcmp(levels[i].name, name) == 0) {
+            *ret = levels[i].level;
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *level_name(enum log_level level)
+{
+    for (size_t i = 0; i < LEVEL_COUNT; i++)
+        if (levels[i].level == level)
+            return levels[i].name;
+    return "info";
+}
+
+/* A name from outside must not be able to forge a line of its own. */
+static void replace_control_characters(char *line)
+{
+    for (; *line != '\0'; line++)
+        if ((unsigned char)*line < ' ' || *line == 0x7f)
+            *line = '?';
+}
+
+void log_write(enum log_level level, const char *format, ...)
+{
+    char line[LINE_BYTES];
+    va_list arguments;
+
+    if (level > log_highest_level)
+        return;
+    va_start(arguments, format);
+    (void)vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    replace_control_characters(line);
+    if (log_target == LOG_JOURNAL)
+        (void)sd_journal_print((int)level, "%s", line);
+    else
+        (void)fprintf(stderr, "glancefs: %s: %s\n", level_name(level), line);
+}
