@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "crypto/encoding.h"
+
+static const char hex_digits[] = "0123456789abcdef";
+static const char base64_digits[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+void encode_hex(const void *bytes, size_t size, char *out)
+{
+    const uint8_t *next = bytes;
+
+    for (size_t i = 0; i < size; i++) {
+        out[2 * i] = hex_digits[next[i] >> 4];
+        out[2 * i + 1] = hex_digits[next[i] & 15];
+    }
+}
+
+static int hex_value(char digit)
+{
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    if (digit >= 'a' && digit <= 'f')
+        return digit - 'a' + 10;
+    if (digit >= 'A' && digit <= 'F')
+        return digit - 'A' + 10;
+    return -1;
+}
+
+bool decode_hex(const char *text, size_t size, uint8_t *out)
+{
+    for (size_t i = 0; i < size; i++) {
+        const int high = hex_value(text[2 * i]);
+        const int low = high < 0 ? -1 : hex_value(text[2 * i + 1]);
+
+        if (low < 0)
+            return false;
+        out[i] = (uint8_t)(high << 4 | low);
+    }
+    return true;
+}
+
+size_t encode_base64_size(size_t size)
+{
+    return (size + 2) / 3 * 4;
+}
+
+/* Byte by byte, into the caller's buffer: a key must not pass through a library's own memory. */
+void encode_base64(const void *bytes, size_t size, char *out)
+{
+    const uint8_t *next = bytes;
+
+    for (size_t i = 0; i < size; i += 3) {
+        const size_t rest = size - i;
+        const uint32_t group = (uint32_t)next[i] << 16 |
+                               (rest > 1 ? (uint32_t)next[i + 1] << 8 : 0) |
+                               (rest > 2 ? (uint32_t)next[i + 2] : 0);
+
+        *out++ = base64_digits[group >> 18];
+        *out++ = base64_digits[group >> 12 & 63];
+        *out++ = rest > 1 ? base64_digits[group >> 6 & 63] : '=';
+        *out++ = rest > 2 ? base64_digits[group & 63] : '=';
+    }
+}
