@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Image records from a JSON entity that is parsed already: one of a listing, or one just made. */
+#ifndef SERVICES_IMAGE_RECORD_JSON_H
+#define SERVICES_IMAGE_RECORD_JSON_H
+
+#include "glancefs/image_record.h"
+
+struct json_object;
+
+/** As image_record_parse, from an entity that json_document_parse accepted; it stays the caller's. */
+int image_record_from_json(struct json_object *entity, struct image_record **ret,
+                           struct error *err);
+
+#endif
