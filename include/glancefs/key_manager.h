@@ -54,14 +54,15 @@ int key_manager_get_metadata(struct key_manager *manager, const char *secret_id,
 int key_manager_get_payload(struct key_manager *manager, const char *secret_id,
                             struct cancel *cancel, struct secure_buffer **ret, struct error *err);
 
-/** Stores a new secret and gives its id. */
+/** Stores a new secret and gives its id. ERROR_INVALID for a type that Barbican does not know. */
 int key_manager_store(struct key_manager *manager, const struct secret_metadata *metadata,
                       const struct secure_buffer *payload, struct cancel *cancel, char ret_id[37],
                       struct error *err);
 
 /**
- * The passphrase that secret `secret_id` stands for, by `encoding`: metadata, then payload, then
- * the rule above. The result lives in `arena`. ERROR_KEY_REJECTED for an empty payload.
+ * The passphrase that secret `secret_id` stands for, by `encoding`: metadata (which only
+ * KEY_ENCODING_AUTO asks for), then payload, then the rule above. The result lives in `arena`.
+ * ERROR_KEY_REJECTED for an empty payload.
  */
 int key_manager_get_passphrase(struct key_manager *manager, struct secure_arena *arena,
                                const char *secret_id, enum key_encoding encoding,
