@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/local/local_fault.h"
+
+#include "base/clock.h"
+#include "base/monitor.h"
+#include "services/http_status.h"
+#include "services/json_document.h"
+
+#include <errno.h>
+#include <time.h>
+
+#define NANOSECONDS_PER_MILLISECOND (NANOSECONDS_PER_SECOND / 1000)
+#define DELAY_MAXIMUM_MS (24 * 3600 * 1000)
+
+/* A member in minimum…maximum; 0 when absent. */
+static int read_number(struct json_object *document, const char *name, int minimum, int maximum,
+                       int *ret, struct error *err)
+{
+    struct json_object *member = json_object_object_get(document, name);
+
+    *ret = 0;
+    if (member == NULL)
+        return 0;
+    *ret = json_object_get_int(member);
+    if (*ret < minimum || *ret > maximum)
+        return error_set(err, ERROR_INVALID, "%s is not in %d to %d", name, minimum, maximum);
+    return 0;
+}
+
+static struct timespec time_after(int milliseconds)
+{
+    uint64_t when = clock_monotonic_ns() + (uint64_t)milliseconds * NANOSECONDS_PER_MILLISECOND;
+
+    return (struct timespec){.tv_sec = (time_t)(when / NANOSECONDS_PER_SECOND),
+                             .tv_nsec = (long)(when % NANOSECONDS_PER_SECOND)};
+}
+
+static int wait_milliseconds(int milliseconds, struct cancel *cancel, struct error *err)
+{
+    const struct timespec deadline = time_after(milliseconds);
+    struct monitor monitor;
+    struct monitor_waiter waiter;
+    int result = 0;
+
+    monitor_init(&monitor);
+    monitor_enter(&monitor, cancel, &waiter);
+    while (result != ETIMEDOUT && !cancel_is_requested(cancel))
+        result =
+            pthread_cond_clockwait(&monitor.changed, &monitor.mutex, CLOCK_MONOTONIC, &deadline);
+    monitor_leave(&monitor, cancel, &waiter);
+    monitor_destroy(&monitor);
+    return cancel_check(cancel, err);
+}
+
+int local_fault_apply(struct json_object *document, struct cancel *cancel, struct error *err)
+{
+    int delay_ms;
+    int status;
+
+    if (read_number(document, "glancefs_test_delay_ms", 0, DELAY_MAXIMUM_MS, &delay_ms, err) < 0 ||
+        read_number(document, "glancefs_test_status", 400, 599, &status, err) < 0)
+        return -1;
+    if (delay_ms > 0 && wait_milliseconds(delay_ms, cancel, err) < 0)
+        return -1;
+    if (status != 0)
+        return error_set(err, http_status_error_kind(status), "the service answered %d", status);
+    return 0;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Faults on request: a record or a secret's metadata may ask for the answer of a service in
+ * trouble, so that every layer above can be tried against it. Each is a number or its text.
+ *
+ *     "glancefs_test_delay_ms": N        the call waits N milliseconds before it answers
+ *     "glancefs_test_status": 400…599    the call then fails as this HTTP status would
+ */
+#ifndef SERVICES_LOCAL_LOCAL_FAULT_H
+#define SERVICES_LOCAL_LOCAL_FAULT_H
+
+#include "glancefs/cancel.h"
+#include "glancefs/error.h"
+
+struct json_object;
+
+/** Waits and fails as `document` asks; ERROR_CANCELLED ends the wait, ERROR_INVALID is a bad
+ *  value. Any thread. */
+int local_fault_apply(struct json_object *document, struct cancel *cancel, struct error *err);
+
+#endif
