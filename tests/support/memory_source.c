@@ -19,7 +19,8 @@ struct memory_source {
 
 static bool touches_failure(const struct memory_source *memory, size_t size, uint64_t offset)
 {
-    return memory->options.fails && offset + size > memory->options.fail_at;
+    return memory->options.fails &&
+           (offset > memory->options.fail_at || size > memory->options.fail_at - offset);
 }
 
 static int memory_pread(struct byte_source *source, void *buffer, size_t size, uint64_t offset,
