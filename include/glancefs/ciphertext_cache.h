@@ -30,8 +30,9 @@ struct ciphertext_cache_usage {
 };
 
 /**
- * Opens the cache directory `path`, made with mode 0700 when absent; one that others may enter is
- * refused (ERROR_DENIED). Left-overs of downloads are removed. `images` and `arena` are borrowed
+ * Opens the cache directory `path`, made with mode 0700 when absent. One of ours that is empty, or a
+ * cache already, is made 0700; any other that others may enter is refused (ERROR_DENIED): a wrong
+ * path must not close somebody's directory. Left-overs of downloads are removed. `images` and `arena` are borrowed
  * and must outlive the cache.
  */
 int ciphertext_cache_new(const char *path, struct image_service *images, struct secure_arena *arena,
@@ -54,6 +55,9 @@ DEFINE_CLEANUP(struct ciphertext_cache, ciphertext_cache_free)
  * *ret gives random access, one per reader: it keeps one checked block of its own. Its pread fails
  * with ERROR_CORRUPT when a block no longer matches; the object is then dropped and the next open
  * fetches it again.
+ *
+ * A copy on disk that does not match (it changed while no daemon watched) is removed; this call
+ * fails with ERROR_CORRUPT, as the observer has seen wrong bytes, and the next one fetches.
  *
  * ERROR_CORRUPT: size or hash do not match the record. ERROR_NO_SPACE: the disk is full.
  * ERROR_UNSUPPORTED: no usable `os_hash_algo`/`os_hash_value` while require_hash is on.

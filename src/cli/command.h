@@ -24,7 +24,7 @@ enum exit_code {
 
 struct command {
     const char *name;
-    const char *summary; /* one line for `glancefs --help` */
+    const char *summary;               /* one line for `glancefs --help` */
     int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 };
 

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cache/cache_directory.h"
+
+#include "base/file_sink.h"
+#include "base/uuid.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define OBJECTS "objects"
+
+static void close_directory(DIR *directory)
+{
+    (void)closedir(directory);
+}
+DEFINE_CLEANUP(DIR, close_directory)
+
+static DIR *open_directory(int fd)
+{
+    const int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *directory = own < 0 ? NULL : fdopendir(own);
+
+    if (directory == NULL && own >= 0)
+        (void)close(own);
+    return directory;
+}
+
+static bool is_empty(int fd)
+{
+    CLEANUP(close_directory) DIR *directory = open_directory(fd);
+    const struct dirent *entry;
+
+    while (directory != NULL && (entry = readdir(directory)) != NULL)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            return false;
+    return directory != NULL;
+}
+
+/* A directory that somebody else uses (say /tmp) must not be closed to him by a wrong --cache. */
+static bool may_tighten(int fd, const struct stat *status)
+{
+    struct stat objects;
+
+    return status->st_uid == geteuid() && (status->st_mode & S_ISVTX) == 0 &&
+           (is_empty(fd) || fstatat(fd, OBJECTS, &objects, AT_SYMLINK_NOFOLLOW) == 0);
+}
+
+static int require_private(int fd, const char *path, struct error *err)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) < 0)
+        return error_set_errno(err, errno, "cache %s", path);
+    if ((status.st_mode & (S_IRWXG | S_IRWXO)) == 0 && status.st_uid == geteuid())
+        return 0;
+    if (!may_tighten(fd, &status))
+        return error_set(err, ERROR_DENIED,
+                         "cache %s: must belong to us with mode 0700: others may enter it", path);
+    if (fchmod(fd, S_IRWXU) < 0)
+        return error_set_errno(err, errno, "cache %s: chmod", path);
+    return 0;
+}
+
+static void remove_temporaries(int fd)
+{
+    CLEANUP(close_directory) DIR *directory = open_directory(fd);
+    const size_t prefix = sizeof FILE_SINK_TEMPORARY_PREFIX - 1;
+    const struct dirent *entry;
+
+    while (directory != NULL && (entry = readdir(directory)) != NULL)
+        if (strncmp(entry->d_name, FILE_SINK_TEMPORARY_PREFIX, prefix) == 0)
+            (void)unlinkat(fd, entry->d_name, 0);
+}
+
+int cache_directory_open(const char *path, int *ret_fd, struct error *err)
+{
+    CLEANUP(fd_close) int cache = -1;
+    CLEANUP(fd_close) int objects = -1;
+
+    if (mkdir(path, S_IRWXU) < 0 && errno != EEXIST)
+        return error_set_errno(err, errno, "cache %s", path);
+    cache = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (cache < 0)
+        return error_set_errno(err, errno, "cache %s", path);
+    if (require_private(cache, path, err) < 0)
+        return -1;
+    if (mkdirat(cache, OBJECTS, S_IRWXU) < 0 && errno != EEXIST)
+        return error_set_errno(err, errno, "cache %s/" OBJECTS, path);
+    objects = openat(cache, OBJECTS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (objects < 0)
+        return error_set_errno(err, errno, "cache %s/" OBJECTS, path);
+    remove_temporaries(objects);
+    *ret_fd = steal_fd(&objects);
+    return 0;
+}
+
+static bool is_object_of(const char *name, const char *id)
+{
+    const size_t length = UUID_TEXT_BYTES - 1;
+
+    return strncmp(name, id, length) == 0 && (name[length] == '\0' || name[length] == '.');
+}
+
+void cache_directory_remove_others(int fd, const char *id, const char *keep)
+{
+    CLEANUP(close_directory) DIR *directory = open_directory(fd);
+    const struct dirent *entry;
+
+    while (directory != NULL && (entry = readdir(directory)) != NULL)
+        if (is_object_of(entry->d_name, id) && (keep == NULL || strcmp(entry->d_name, keep) != 0))
+            (void)unlinkat(fd, entry->d_name, 0);
+}
+
+int cache_directory_usage(int fd, struct ciphertext_cache_usage *ret, struct error *err)
+{
+    CLEANUP(close_directory) DIR *directory = open_directory(fd);
+    struct ciphertext_cache_usage usage = {0};
+    const struct dirent *entry;
+    struct stat status;
+
+    if (directory == NULL)
+        return error_set_errno(err, errno, "cache");
+    while ((entry = readdir(directory)) != NULL) {
+        if (entry->d_name[0] == '.' || fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+            continue;
+        usage.objects++;
+        usage.stored_bytes += (uint64_t)status.st_size;
+    }
+    *ret = usage;
+    return 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The cache on disk: CACHE/objects/<name>, one file per object. Everything is reached relative to
+ * descriptors of directories that only we may enter, and no link is followed.
+ */
+#ifndef CACHE_CACHE_DIRECTORY_H
+#define CACHE_CACHE_DIRECTORY_H
+
+#include "glancefs/ciphertext_cache.h"
+#include "glancefs/cleanup.h"
+#include "glancefs/error.h"
+
+/**
+ * Opens (makes) `path` and its objects directory and removes what unfinished downloads left.
+ * *ret_fd is a descriptor of the objects directory. ERROR_DENIED when others may enter `path` and
+ * it is not ours to close: an empty directory of ours, or a cache, is made 0700 instead.
+ */
+int cache_directory_open(const char *path, int *ret_fd, struct error *err);
+
+/** Removes all objects of image `id` but `keep` (NULL for none). Best effort. */
+void cache_directory_remove_others(int fd, const char *id, const char *keep);
+
+/** Counts objects and their bytes. */
+int cache_directory_usage(int fd, struct ciphertext_cache_usage *ret, struct error *err);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One reader of a verified object. Every block is checked against its tag before a byte of it is
+ * given out; the last one is kept, so that a sequential reader checks each block once.
+ */
+#ifndef CACHE_CACHED_SOURCE_H
+#define CACHE_CACHED_SOURCE_H
+
+#include "cache/cache_object.h"
+#include "glancefs/byte_source.h"
+
+/** Told once when a block of `object` does not match any more. Any thread. */
+struct damage_listener {
+    void (*damaged)(void *context, struct cache_object *object);
+    void *context;
+};
+
+/**
+ * A source with random access over the bytes of `object`, of which it takes a reference of its own,
+ * read from `file`, which it takes over, also on failure.
+ */
+int cached_source_new(struct cache_object *object, struct byte_source *file,
+                      struct damage_listener listener, struct byte_source **ret, struct error *err);
+
+#endif
