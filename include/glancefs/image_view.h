@@ -114,8 +114,8 @@ uint64_t read_stream_size(const struct read_stream *stream);
 
 /** One read; lives with its caller from read_stream_submit until `complete` is called. */
 struct read_request {
-    uint64_t offset; /* bytes from the start of the plaintext */
-    size_t size;     /* at most FUSE_REQUEST_BYTES are read */
+    uint64_t offset;       /* bytes from the start of the plaintext */
+    size_t size;           /* at most FUSE_REQUEST_BYTES are read */
     struct cancel *cancel; /* borrowed; may be NULL */
     /**
      * Called once, by a thread of the index, with no lock held; may free the request. On success

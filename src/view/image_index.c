@@ -1,1 +1,311 @@
-typedef int placeholder; /* replaced by the layer owner */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "glancefs/image_view.h"
+
+#include "base/clock.h"
+#include "base/uuid.h"
+#include "glancefs/codec.h"
+#include "view/attribute_cache.h"
+#include "view/ownership.h"
+#include "view/read_stream.h"
+#include "view/status.h"
+#include "view/stream_registry.h"
+#include "view/verified_image.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+struct image_index {
+    struct image_index_parts parts;
+    uint64_t started_ns;
+    struct view_counters counters;
+    struct attribute_cache *attributes;
+    struct verified_images *verified;
+    struct stream_registry *streams;
+};
+
+/* An option that promises more than this version does must not be taken silently. */
+static int refuse_unsupported(const struct config *config, struct error *err)
+{
+    const struct {
+        bool is_set;
+        const char *option;
+    } unsupported[] = {
+        {config->verify != VERIFY_FIRST, "verify=stream"},
+        {config->commit != COMMIT_SEAL, "commit=close"},
+        {config->signature != SIGNATURE_OFF, "signature"},
+        {config->consumers != CONSUMERS_OFF, "consumers=on"},
+        {config->aead != AEAD_NONE, "aead"},
+    };
+
+    for (size_t i = 0; i < sizeof unsupported / sizeof unsupported[0]; i++)
+        if (unsupported[i].is_set)
+            return error_set(err, ERROR_UNSUPPORTED, "this version does not support %s",
+                             unsupported[i].option);
+    return 0;
+}
+
+int image_index_new(const struct image_index_parts *parts, struct image_index **ret,
+                    struct error *err)
+{
+    CLEANUP(image_index_free) struct image_index *index = NULL;
+    const struct config *config = parts->config;
+
+    if (refuse_unsupported(config, err) < 0)
+        return -1;
+    index = calloc(1, sizeof *index);
+    if (index == NULL)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    index->parts = *parts;
+    index->started_ns = clock_monotonic_ns();
+    const struct verified_images_parts verified = {.cache = parts->cache,
+                                                   .arena = parts->arena,
+                                                   .counters = &index->counters,
+                                                   .max_verifications = config->max_streams,
+                                                   .authorise_ttl_seconds =
+                                                       config->authorise_ttl_seconds};
+    if (attribute_cache_new(config->record_ttl_seconds, &index->attributes, err) < 0 ||
+        stream_registry_new(config->max_streams, &index->counters, &index->streams, err) < 0 ||
+        verified_images_new(&verified, &index->verified, err) < 0)
+        return -1;
+    *ret = steal(&index);
+    return 0;
+}
+
+void image_index_free(struct image_index *index)
+{
+    if (index == NULL)
+        return;
+    stream_registry_free(index->streams);
+    verified_images_free(index->verified);
+    attribute_cache_free(index->attributes);
+    free(index);
+}
+
+/* --- listing and attributes --- */
+
+/* Whether the image can be read here at all, by its record alone. */
+static int judge_record(const struct image_record *record, struct error *err)
+{
+    const enum image_status status = image_record_status(record);
+    const char *format = NULL;
+
+    if (status == IMAGE_STATUS_DEACTIVATED)
+        return error_set(err, ERROR_DENIED, "is deactivated");
+    if (status != IMAGE_STATUS_ACTIVE)
+        return error_set(err, ERROR_NOT_FOUND, "is %s, not active", image_status_name(status));
+    switch (image_record_encryption(record, &format)) {
+    case IMAGE_ENCRYPTION_GPG:
+        return 0;
+    case IMAGE_ENCRYPTION_NONE:
+        return error_set(err, ERROR_NOT_FOUND, "is not encrypted");
+    case IMAGE_ENCRYPTION_UNSUPPORTED:
+        break;
+    }
+    return error_set(err, ERROR_UNSUPPORTED, "is encrypted as %.64s, which is not supported",
+                     format != NULL ? format : "something unknown");
+}
+
+static void add_to_listing(struct image_index *index, struct image_record *record,
+                           struct image_listing *listing)
+{
+    struct error ignored = ERROR_INIT;
+
+    if (judge_record(record, &ignored) < 0)
+        return;
+    attribute_cache_put(index->attributes, record, false, &listing->images[listing->count]);
+    listing->count++;
+}
+
+int image_index_list(struct image_index *index, struct cancel *cancel, struct image_listing **ret,
+                     struct error *err)
+{
+    CLEANUP(image_list_free) struct image_list *list = NULL;
+    struct image_listing *listing;
+
+    if (image_service_list(index->parts.cloud->images, cancel, &list, err) < 0)
+        return -1;
+    listing = calloc(1, sizeof *listing + list->count * sizeof listing->images[0]);
+    if (listing == NULL)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    for (size_t i = 0; i < list->count; i++)
+        add_to_listing(index, list->records[i], listing);
+    attribute_cache_prune(index->attributes);
+    *ret = listing;
+    return 0;
+}
+
+void image_listing_free(struct image_listing *listing)
+{
+    free(listing);
+}
+
+/* Asks for the record anew and remembers it; fails unless the image can be read here. */
+static int fetch_record(struct image_index *index, const char *name, struct cancel *cancel,
+                        struct image_record **ret, struct image_attributes *ret_attributes,
+                        struct error *err)
+{
+    CLEANUP(image_record_unref) struct image_record *record = NULL;
+
+    if (!uuid_is_valid(name))
+        return error_set(err, ERROR_NOT_FOUND, "is no image id");
+    if (image_service_get(index->parts.cloud->images, name, cancel, &record, err) < 0 ||
+        judge_record(record, err) < 0) {
+        if (err->kind == ERROR_NOT_FOUND)
+            attribute_cache_drop(index->attributes, name);
+        return -1;
+    }
+    attribute_cache_put(index->attributes, record, true, ret_attributes);
+    *ret = steal(&record);
+    return 0;
+}
+
+bool image_index_peek(struct image_index *index, const char *name, struct image_attributes *ret)
+{
+    switch (attribute_cache_get(index->attributes, name, ret)) {
+    case ATTRIBUTES_FRESH:
+        return true;
+    case ATTRIBUTES_STALE:
+        return stream_registry_is_open(index->streams, name);
+    case ATTRIBUTES_UNKNOWN:
+        break;
+    }
+    return false;
+}
+
+int image_index_lookup(struct image_index *index, const char *name, struct cancel *cancel,
+                       struct image_attributes *ret, struct error *err)
+{
+    CLEANUP(image_record_unref) struct image_record *record = NULL;
+
+    if (image_index_peek(index, name, ret))
+        return 0;
+    return fetch_record(index, name, cancel, &record, ret, err);
+}
+
+int image_index_record(struct image_index *index, const char *id, struct cancel *cancel,
+                       struct image_record **ret, struct error *err)
+{
+    struct image_attributes attributes;
+
+    *ret = attribute_cache_record(index->attributes, id);
+    if (*ret != NULL)
+        return 0;
+    return fetch_record(index, id, cancel, ret, &attributes, err);
+}
+
+/* --- opening --- */
+
+/*
+ * The verified image, once the key manager has agreed. Each open asks it, also when another one
+ * holds the key: its refusal counts at once.
+ */
+static int authorise(struct image_index *index, struct image_record *record, struct cancel *cancel,
+                     struct verified_image **ret, struct error *err)
+{
+    const struct image_index_parts *parts = &index->parts;
+    CLEANUP(secure_buffer_free) struct secure_buffer *passphrase = NULL;
+    const struct codec *codec;
+    char key_id[UUID_TEXT_BYTES];
+
+    if (codec_for_format(image_record_property(record, "os_encrypt_format"), &codec, err) < 0 ||
+        image_record_encrypt_key_id(record, key_id, err) < 0)
+        return -1;
+    *ret = verified_images_find_authorised(index->verified, record, key_id);
+    if (*ret != NULL)
+        return 0;
+    if (key_manager_get_passphrase(parts->cloud->keys, parts->arena, key_id,
+                                   parts->config->key_encoding, cancel, &passphrase, err) < 0)
+        return -1;
+    return verified_images_acquire(index->verified, record, codec, key_id, steal(&passphrase),
+                                   cancel, ret, err);
+}
+
+static int check_declared_size(const struct image_record *record, uint64_t size, struct error *err)
+{
+    uint64_t declared = 0;
+    bool is_declared = false;
+
+    if (image_record_decrypt_size(record, &is_declared, &declared, err) < 0)
+        return -1;
+    if (!is_declared || declared == size)
+        return 0;
+    return error_set(err, ERROR_CORRUPT,
+                     "declared size %" PRIu64 " (os_decrypt_size) but holds %" PRIu64 " bytes",
+                     declared, size);
+}
+
+/* Opens a stream on a place that is reserved already. */
+static int open_reserved(struct image_index *index, const char *id, struct cancel *cancel,
+                         struct read_stream **ret, struct error *err)
+{
+    CLEANUP(image_record_unref) struct image_record *record = NULL;
+    CLEANUP(verified_image_release) struct verified_image *image = NULL;
+    CLEANUP(byte_source_free) struct byte_source *ciphertext = NULL;
+    CLEANUP(byte_source_free) struct byte_source *plaintext = NULL;
+    struct image_attributes attributes;
+    uint64_t size;
+
+    if (fetch_record(index, id, cancel, &record, &attributes, err) < 0 ||
+        ownership_check(record, index->parts.identity, index->parts.config->foreign_owners, err) <
+            0 ||
+        authorise(index, record, cancel, &image, err) < 0)
+        return -1;
+    size = codec_message_plaintext_size(verified_image_message(image));
+    if (check_declared_size(record, size, err) < 0 ||
+        verified_image_open_ciphertext(image, cancel, &ciphertext, err) < 0 ||
+        codec_message_open(verified_image_message(image), ciphertext, &plaintext, err) < 0)
+        return -1;
+    ciphertext = NULL; /* the plaintext's now */
+    const struct read_stream_parts parts = {.registry = index->streams,
+                                            .arena = index->parts.arena,
+                                            .image_id = id,
+                                            .size = size,
+                                            .plaintext = plaintext,
+                                            .image = image};
+    if (read_stream_new(&parts, ret, err) < 0)
+        return -1;
+    plaintext = NULL; /* the stream's now, as is the image */
+    image = NULL;
+    attribute_cache_set_exact_size(index->attributes, record, size);
+    return 0;
+}
+
+int image_index_open(struct image_index *index, const char *id, struct cancel *cancel,
+                     struct read_stream **ret, struct error *err)
+{
+    int result = stream_registry_reserve(index->streams, err);
+
+    if (result == 0) {
+        result = open_reserved(index, id, cancel, ret, err);
+        if (result < 0)
+            stream_registry_cancel_reservation(index->streams);
+    }
+    if (result == 0)
+        atomic_fetch_add(&index->counters.opens, 1);
+    else if (err->kind != ERROR_CANCELLED)
+        atomic_fetch_add(&index->counters.failed_opens, 1);
+    return result;
+}
+
+/* --- for people --- */
+
+int image_index_status(struct image_index *index, char **ret, struct error *err)
+{
+    const struct status_subject subject = {
+        .version = index->parts.version,
+        .cloud_name = index->parts.config->cloud,
+        .uptime_seconds = (clock_monotonic_ns() - index->started_ns) / NANOSECONDS_PER_SECOND,
+        .cache = index->parts.cache,
+        .arena = index->parts.arena,
+        .streams = index->streams,
+        .verified = index->verified,
+        .counters = &index->counters};
+
+    return status_text(&subject, ret, err);
+}
+
+int image_index_space(struct image_index *index, uint64_t *ret_total_bytes,
+                      uint64_t *ret_free_bytes, struct error *err)
+{
+    return ciphertext_cache_space(index->parts.cache, ret_total_bytes, ret_free_bytes, err);
+}

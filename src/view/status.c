@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "view/status.h"
+
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * json-c takes ownership of what is added; an object it had no memory for is NULL, which shows as
+ * null. A status with a hole is better than none.
+ */
+static void add(struct json_object *object, const char *name, struct json_object *value)
+{
+    (void)json_object_object_add(object, name, value);
+}
+
+static void add_number(struct json_object *object, const char *name, uint64_t value)
+{
+    add(object, name, json_object_new_uint64(value));
+}
+
+static struct json_object *cache_object(struct ciphertext_cache *cache)
+{
+    struct ciphertext_cache_usage usage;
+    struct error ignored = ERROR_INIT;
+    struct json_object *object;
+
+    if (ciphertext_cache_usage(cache, &usage, &ignored) < 0)
+        return NULL;
+    object = json_object_new_object();
+    add_number(object, "objects", usage.objects);
+    add_number(object, "stored_bytes", usage.stored_bytes);
+    return object;
+}
+
+static struct json_object *memory_object(const struct secure_arena *arena)
+{
+    struct json_object *object = json_object_new_object();
+
+    add_number(object, "capacity_bytes", secure_arena_capacity(arena));
+    add_number(object, "used_bytes", secure_arena_used(arena));
+    add_number(object, "peak_bytes", secure_arena_peak(arena));
+    return object;
+}
+
+static void add_stream(void *context, const struct stream_entry *entry)
+{
+    struct json_object *object = json_object_new_object();
+
+    add(object, "image", json_object_new_string(entry->image_id));
+    add_number(object, "position", atomic_load(&entry->position));
+    add_number(object, "size", entry->size);
+    (void)json_object_array_add(context, object);
+}
+
+static void add_verification(void *context, const char *id, uint64_t done_bytes,
+                             uint64_t total_bytes)
+{
+    struct json_object *object = json_object_new_object();
+
+    add(object, "image", json_object_new_string(id));
+    add_number(object, "done_bytes", done_bytes);
+    add_number(object, "total_bytes", total_bytes);
+    (void)json_object_array_add(context, object);
+}
+
+static struct json_object *counters_object(struct view_counters *counters)
+{
+    struct json_object *object = json_object_new_object();
+
+    add_number(object, "opens", atomic_load(&counters->opens));
+    add_number(object, "failed_opens", atomic_load(&counters->failed_opens));
+    add_number(object, "verifications", atomic_load(&counters->verifications));
+    add_number(object, "failed_verifications", atomic_load(&counters->failed_verifications));
+    add_number(object, "reads", atomic_load(&counters->reads));
+    add_number(object, "failed_reads", atomic_load(&counters->failed_reads));
+    add_number(object, "read_bytes", atomic_load(&counters->read_bytes));
+    return object;
+}
+
+static struct json_object *status_object(const struct status_subject *subject)
+{
+    struct json_object *object = json_object_new_object();
+    struct json_object *streams = json_object_new_array();
+    struct json_object *verifications = json_object_new_array();
+
+    stream_registry_each(subject->streams, add_stream, streams);
+    verified_images_each_verification(subject->verified, add_verification, verifications);
+    add(object, "version", json_object_new_string(subject->version));
+    add(object, "cloud", json_object_new_string(subject->cloud_name));
+    add_number(object, "uptime_seconds", subject->uptime_seconds);
+    add(object, "cache", cache_object(subject->cache));
+    add(object, "memory", memory_object(subject->arena));
+    add(object, "streams", streams);
+    add(object, "verifications", verifications);
+    add(object, "counters", counters_object(subject->counters));
+    return object;
+}
+
+int status_text(const struct status_subject *subject, char **ret, struct error *err)
+{
+    struct json_object *object = status_object(subject);
+    const char *text = json_object_to_json_string_ext(
+        object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE);
+    int result = 0;
+
+    if (text == NULL || asprintf(ret, "%s\n", text) < 0)
+        result = error_set(err, ERROR_EXHAUSTED, "out of memory");
+    (void)json_object_put(object);
+    return result;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "view/stream_registry.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct stream_registry {
+    unsigned max_streams;
+    struct view_counters *counters;
+    struct worker_pool *pool;
+    pthread_mutex_t mutex; /* guards everything below; nothing else is locked inside */
+    unsigned places_taken;
+    struct stream_entry *first;
+};
+
+int stream_registry_new(unsigned max_streams, struct view_counters *counters,
+                        struct stream_registry **ret, struct error *err)
+{
+    CLEANUP(stream_registry_free) struct stream_registry *registry = calloc(1, sizeof *registry);
+
+    if (registry == NULL)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    registry->max_streams = max_streams;
+    registry->counters = counters;
+    (void)pthread_mutex_init(&registry->mutex, NULL);
+    if (worker_pool_new("read", max_streams, &registry->pool, err) < 0)
+        return -1;
+    *ret = steal(&registry);
+    return 0;
+}
+
+void stream_registry_free(struct stream_registry *registry)
+{
+    if (registry == NULL)
+        return;
+    worker_pool_free(registry->pool);
+    (void)pthread_mutex_destroy(&registry->mutex);
+    free(registry);
+}
+
+int stream_registry_reserve(struct stream_registry *registry, struct error *err)
+{
+    bool is_free;
+
+    (void)pthread_mutex_lock(&registry->mutex);
+    is_free = registry->places_taken < registry->max_streams;
+    if (is_free)
+        registry->places_taken++;
+    (void)pthread_mutex_unlock(&registry->mutex);
+    if (is_free)
+        return 0;
+    (void)error_set(err, ERROR_EXHAUSTED, "%u images are open already (max_streams)",
+                    registry->max_streams);
+    err->errnum = EMFILE;
+    return -1;
+}
+
+void stream_registry_cancel_reservation(struct stream_registry *registry)
+{
+    (void)pthread_mutex_lock(&registry->mutex);
+    registry->places_taken--;
+    (void)pthread_mutex_unlock(&registry->mutex);
+}
+
+void stream_registry_add(struct stream_registry *registry, struct stream_entry *entry)
+{
+    (void)pthread_mutex_lock(&registry->mutex);
+    entry->previous = NULL;
+    entry->next = registry->first;
+    if (entry->next != NULL)
+        entry->next->previous = entry;
+    registry->first = entry;
+    (void)pthread_mutex_unlock(&registry->mutex);
+}
+
+void stream_registry_remove(struct stream_registry *registry, struct stream_entry *entry)
+{
+    (void)pthread_mutex_lock(&registry->mutex);
+    if (entry->previous != NULL)
+        entry->previous->next = entry->next;
+    else
+        registry->first = entry->next;
+    if (entry->next != NULL)
+        entry->next->previous = entry->previous;
+    registry->places_taken--;
+    (void)pthread_mutex_unlock(&registry->mutex);
+}
+
+bool stream_registry_is_open(struct stream_registry *registry, const char *image_id)
+{
+    const struct stream_entry *entry;
+
+    (void)pthread_mutex_lock(&registry->mutex);
+    entry = registry->first;
+    while (entry != NULL && strcmp(entry->image_id, image_id) != 0)
+        entry = entry->next;
+    (void)pthread_mutex_unlock(&registry->mutex);
+    return entry != NULL;
+}
+
+void stream_registry_each(struct stream_registry *registry,
+                          void (*visit)(void *context, const struct stream_entry *entry),
+                          void *context)
+{
+    (void)pthread_mutex_lock(&registry->mutex);
+    for (const struct stream_entry *entry = registry->first; entry != NULL; entry = entry->next)
+        visit(context, entry);
+    (void)pthread_mutex_unlock(&registry->mutex);
+}
+
+struct worker_pool *stream_registry_pool(struct stream_registry *registry)
+{
+    return registry->pool;
+}
+
+struct view_counters *stream_registry_counters(struct stream_registry *registry)
+{
+    return registry->counters;
+}

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "view/verified_image.h"
+
+#include "base/clock.h"
+#include "base/monitor.h"
+#include "base/uuid.h"
+#include "base/worker_pool.h"
+#include "crypto/hash.h"
+#include "view/verification.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A digest this long identifies content; policy may admit shorter ones, which do not. */
+#define IDENTIFYING_HASH_BYTES 32
+
+enum image_state { IMAGE_VERIFYING, IMAGE_VERIFIED, IMAGE_FAILED };
+
+struct verified_image {
+    struct job job; /* the verification */
+    struct verified_images *images;
+    struct image_record *record;
+    const struct codec *codec;
+    struct secure_buffer *passphrase;
+    struct cancel *cancel; /* of the verification */
+    atomic_uint_fast64_t progress;
+
+    /* Guarded by the set's monitor. */
+    struct verified_image *next;
+    bool is_listed;      /* newcomers may join */
+    unsigned references; /* waiters, streams and the verification */
+    unsigned waiters;
+    enum image_state state;
+    char key_id[UUID_TEXT_BYTES];
+    uint64_t authorised_ns; /* when the key manager last gave this key */
+    struct error error;     /* of a failed verification */
+
+    /* Written before the state becomes IMAGE_VERIFIED, constant afterwards. */
+    struct codec_message *message;
+    struct byte_source *ciphertext; /* for the first who asks; guarded by the monitor */
+};
+
+struct verified_images {
+    struct verified_images_parts parts;
+    struct worker_pool *verifications; /* wait for the cache */
+    struct worker_pool *codecs;        /* decrypt beside them, one for each */
+    struct monitor monitor; /* taken after a cancel token's lock, before a pool's; nothing waits
+                               for I/O or crypto with it */
+    struct verified_image *first;
+};
+
+int verified_images_new(const struct verified_images_parts *parts, struct verified_images **ret,
+                        struct error *err)
+{
+    CLEANUP(verified_images_free) struct verified_images *images = calloc(1, sizeof *images);
+
+    if (images == NULL)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    images->parts = *parts;
+    monitor_init(&images->monitor);
+    if (worker_pool_new("verify", parts->max_verifications, &images->verifications, err) < 0 ||
+        worker_pool_new("verify-codec", parts->max_verifications, &images->codecs, err) < 0)
+        return -1;
+    *ret = steal(&images);
+    return 0;
+}
+
+void verified_images_free(struct verified_images *images)
+{
+    if (images == NULL)
+        return;
+    worker_pool_free(images->verifications);
+    worker_pool_free(images->codecs);
+    monitor_destroy(&images->monitor);
+    free(images);
+}
+
+/* --- life of one image --- */
+
+static void free_image(struct verified_image *image)
+{
+    if (image == NULL)
+        return;
+    codec_message_unref(image->message);
+    byte_source_free(image->ciphertext);
+    secure_buffer_free(image->passphrase);
+    cancel_unref(image->cancel);
+    image_record_unref(image->record);
+    free(image);
+}
+DEFINE_CLEANUP(struct verified_image, free_image)
+
+/* Newcomers no longer find it. Locked. */
+static void unlist(struct verified_image *image)
+{
+    struct verified_image **link = &image->images->first;
+
+    if (!image->is_listed)
+        return;
+    while (*link != image)
+        link = &(*link)->next;
+    *link = image->next;
+    image->is_listed = false;
+}
+
+/* Gives one reference back; true when it was the last and the caller frees. Locked. */
+static bool drop_reference(struct verified_image *image)
+{
+    if (--image->references > 0)
+        return false;
+    unlist(image);
+    return true;
+}
+
+void verified_image_release(struct verified_image *image)
+{
+    struct verified_images *images;
+    bool last;
+
+    if (image == NULL)
+        return;
+    images = image->images;
+    monitor_lock(&images->monitor);
+    last = drop_reference(image);
+    monitor_unlock(&images->monitor);
+    if (last)
+        free_image(image);
+}
+
+/* --- the verification, on a thread of its own --- */
+
+static void finish(struct verified_image *image, struct codec_message *message,
+                   struct byte_source *ciphertext, const struct error *error)
+{
+    struct view_counters *counters = image->images->parts.counters;
+    struct verified_images *images = image->images;
+    bool last;
+
+    if (message != NULL)
+        atomic_fetch_add(&counters->verifications, 1);
+    else if (error->kind != ERROR_CANCELLED)
+        atomic_fetch_add(&counters->failed_verifications, 1);
+    monitor_lock(&images->monitor);
+    image->message = message;
+    image->ciphertext = ciphertext;
+    image->error = *error;
+    image->state = message != NULL ? IMAGE_VERIFIED : IMAGE_FAILED;
+    if (image->state == IMAGE_FAILED)
+        unlist(image);
+    monitor_changed(&images->monitor);
+    last = drop_reference(image);
+    monitor_unlock(&images->monitor);
+    if (last)
+        free_image(image);
+}
+
+static void run_verification(struct job *job)
+{
+    struct verified_image *image = (struct verified_image *)job;
+    const struct verified_images *images = image->images;
+    const struct verification verification = {.cache = images->parts.cache,
+                                              .arena = images->parts.arena,
+                                              .codec_pool = images->codecs,
+                                              .codec = image->codec,
+                                              .record = image->record,
+                                              .passphrase = image->passphrase,
+                                              .progress = &image->progress};
+    struct codec_message *message = NULL;
+    struct byte_source *ciphertext = NULL;
+    struct error error = ERROR_INIT;
+
+    (void)verification_run(&verification, image->cancel, &message, &ciphertext, &error);
+    finish(image, message, ciphertext, &error);
+}
+
+/* --- finding or making one --- */
+
+static bool same_text(const char *a, const char *b)
+{
+    return a != NULL && b != NULL && strcmp(a, b) == 0;
+}
+
+/*
+ * True when both records describe the same bytes, told by a strong hash: a key must not be applied
+ * to bytes that it was not verified on.
+ */
+static bool same_content(const struct image_record *a, const struct image_record *b)
+{
+    enum hash_algorithm algorithm;
+    uint64_t size_a = 0;
+    uint64_t size_b = 0;
+
+    return same_text(image_record_id(a), image_record_id(b)) &&
+           same_text(image_record_hash_algo(a), image_record_hash_algo(b)) &&
+           same_text(image_record_hash_value(a), image_record_hash_value(b)) &&
+           hash_algorithm_from_name(image_record_hash_algo(a), &algorithm) &&
+           hash_size(algorithm) >= IDENTIFYING_HASH_BYTES && image_record_size(a, &size_a) &&
+           image_record_size(b, &size_b) && size_a == size_b;
+}
+
+/* Locked. */
+static struct verified_image *find(struct verified_images *images,
+                                   const struct image_record *record,
+                                   const struct secure_buffer *passphrase)
+{
+    struct verified_image *image = images->first;
+
+    while (image != NULL && (!same_content(image->record, record) ||
+                             !secure_buffer_equal(image->passphrase, passphrase)))
+        image = image->next;
+    return image;
+}
+
+static int new_image(struct verified_images *images, struct image_record *record,
+                     const struct codec *codec, struct secure_buffer **passphrase,
+                     struct verified_image **ret, struct error *err)
+{
+    CLEANUP(free_image) struct verified_image *image = calloc(1, sizeof *image);
+
+    if (image == NULL)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    if (cancel_new(&image->cancel, err) < 0)
+        return -1;
+    image->images = images;
+    image->job.run = run_verification;
+    image->record = image_record_ref(record);
+    image->codec = codec;
+    image->passphrase = steal(passphrase);
+    image->state = IMAGE_VERIFYING;
+    *ret = steal(&image);
+    return 0;
+}
+
+/* Starts the verification of `image` and lets others join. Locked. */
+static int start(struct verified_image *image, struct error *err)
+{
+    struct verified_images *images = image->images;
+
+    image->references = 1;
+    if (worker_pool_submit(images->verifications, &image->job, err) < 0)
+        return -1;
+    image->next = images->first;
+    images->first = image;
+    image->is_listed = true;
+    return 0;
+}
+
+/*
+ * Finds the image or starts its verification, and takes a reference. Locked, so that two callers
+ * never start the same one.
+ */
+static int join(struct verified_images *images, struct image_record *record,
+                const struct codec *codec, struct secure_buffer **passphrase,
+                struct verified_image **ret, struct error *err)
+{
+    CLEANUP(free_image) struct verified_image *fresh = NULL;
+    struct verified_image *image = find(images, record, *passphrase);
+
+    if (image == NULL) {
+        if (new_image(images, record, codec, passphrase, &fresh, err) < 0 || start(fresh, err) < 0)
+            return -1;
+        image = steal(&fresh);
+    }
+    image->references++;
+    *ret = image;
+    return 0;
+}
+
+/* The key manager just gave this key for the image. Locked. */
+static void note_authorisation(struct verified_image *image, const char *key_id)
+{
+    (void)snprintf(image->key_id, sizeof image->key_id, "%s", key_id);
+    image->authorised_ns = clock_monotonic_ns();
+}
+
+/* Waits for the verification. True when it must be cancelled: nobody waits any more. Locked. */
+static bool wait_verified(struct verified_image *image, const struct cancel *cancel)
+{
+    image->waiters++;
+    while (image->state == IMAGE_VERIFYING && !cancel_is_requested(cancel))
+        monitor_wait(&image->images->monitor);
+    image->waiters--;
+    if (image->state != IMAGE_VERIFYING || image->waiters > 0)
+        return false;
+    unlist(image);
+    return true;
+}
+
+/* What became of the image for one who waited. Locked. */
+static int outcome(const struct verified_image *image, const struct cancel *cancel,
+                   struct error *err)
+{
+    switch (image->state) {
+    case IMAGE_VERIFIED:
+        return 0;
+    case IMAGE_FAILED:
+        *err = image->error;
+        return -1;
+    case IMAGE_VERIFYING:
+        break;
+    }
+    return cancel_check(cancel, err);
+}
+
+int verified_images_acquire(struct verified_images *images, struct image_record *record,
+                            const struct codec *codec, const char *key_id,
+                            struct secure_buffer *passphrase, struct cancel *cancel,
+                            struct verified_image **ret, struct error *err)
+{
+    CLEANUP(secure_buffer_free) struct secure_buffer *unused_passphrase = passphrase;
+    CLEANUP(verified_image_release) struct verified_image *image = NULL;
+    struct monitor_waiter waiter;
+    bool nobody_waits = false;
+    int result;
+
+    monitor_enter(&images->monitor, cancel, &waiter);
+    result = join(images, record, codec, &unused_passphrase, &image, err);
+    if (result == 0) {
+        nobody_waits = wait_verified(image, cancel);
+        result = outcome(image, cancel, err);
+    }
+    if (result == 0)
+        note_authorisation(image, key_id);
+    monitor_leave(&images->monitor, cancel, &waiter);
+    if (nobody_waits)
+        cancel_request(image->cancel);
+    if (result == 0)
+        *ret = steal(&image);
+    return result;
+}
+
+struct verified_image *verified_images_find_authorised(struct verified_images *images,
+                                                       const struct image_record *record,
+                                                       const char *key_id)
+{
+    const uint64_t ttl_ns = images->parts.authorise_ttl_seconds * NANOSECONDS_PER_SECOND;
+    const uint64_t now_ns = clock_monotonic_ns();
+    struct verified_image *image;
+
+    monitor_lock(&images->monitor);
+    for (image = images->first; image != NULL; image = image->next)
+        if (image->state == IMAGE_VERIFIED && same_content(image->record, record) &&
+            strcmp(image->key_id, key_id) == 0 && now_ns - image->authorised_ns < ttl_ns)
+            break;
+    if (image != NULL)
+        image->references++;
+    monitor_unlock(&images->monitor);
+    return image;
+}
+
+/* --- using one --- */
+
+struct codec_message *verified_image_message(const struct verified_image *image)
+{
+    return image->message;
+}
+
+int verified_image_open_ciphertext(struct verified_image *image, struct cancel *cancel,
+                                   struct byte_source **ret, struct error *err)
+{
+    struct verified_images *images = image->images;
+    struct byte_source *ciphertext;
+
+    monitor_lock(&images->monitor);
+    ciphertext = steal(&image->ciphertext);
+    monitor_unlock(&images->monitor);
+    if (ciphertext == NULL)
+        return ciphertext_cache_open(images->parts.cache, image->record, NULL, cancel, ret, err);
+    *ret = ciphertext;
+    return 0;
+}
+
+void verified_images_each_verification(struct verified_images *images,
+                                       void (*visit)(void *context, const char *id,
+                                                     uint64_t done_bytes, uint64_t total_bytes),
+                                       void *context)
+{
+    monitor_lock(&images->monitor);
+    for (const struct verified_image *image = images->first; image != NULL; image = image->next) {
+        uint64_t total = 0;
+
+        if (image->state != IMAGE_VERIFYING)
+            continue;
+        (void)image_record_size(image->record, &total);
+        visit(context, image_record_id(image->record), atomic_load(&image->progress), total);
+    }
+    monitor_unlock(&images->monitor);
+}

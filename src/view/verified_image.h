@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a verification found out about an image, shared by all its streams and wiped with the last
+ * of them: the message (session key and layout) and the passphrase it was verified with.
+ *
+ * A verification belongs to nobody: whoever needs one that is under way waits for it, and it ends
+ * early only when nobody waits any more. A failed one is forgotten; the next open tries again.
+ */
+#ifndef VIEW_VERIFIED_IMAGE_H
+#define VIEW_VERIFIED_IMAGE_H
+
+#include "glancefs/cancel.h"
+#include "glancefs/ciphertext_cache.h"
+#include "glancefs/cleanup.h"
+#include "glancefs/codec.h"
+#include "glancefs/image_record.h"
+#include "glancefs/secure_buffer.h"
+#include "view/view_counters.h"
+
+#include <stdint.h>
+
+struct verified_image;
+
+/** All verified images of one index, and the verifications under way. */
+struct verified_images;
+
+/** What a set works with; borrowed. */
+struct verified_images_parts {
+    struct ciphertext_cache *cache;
+    struct secure_arena *arena;
+    struct view_counters *counters;
+    unsigned max_verifications;     /* at a time; as many threads twice */
+    unsigned authorise_ttl_seconds; /* see verified_images_find_authorised */
+};
+
+int verified_images_new(const struct verified_images_parts *parts, struct verified_images **ret,
+                        struct error *err);
+
+/** All images must have been released. Waits for cancelled verifications. NULL is allowed. */
+void verified_images_free(struct verified_images *images);
+DEFINE_CLEANUP(struct verified_images, verified_images_free)
+
+/**
+ * The verified image that `record` describes, verified with `passphrase`, which this takes: of an
+ * open stream, of a verification under way, or of a new one. `key_id` names the secret that the
+ * key manager just gave. Waits; ERROR_CANCELLED once `cancel` is cancelled, while the verification
+ * goes on for the others. Release *ret.
+ */
+int verified_images_acquire(struct verified_images *images, struct image_record *record,
+                            const struct codec *codec, const char *key_id,
+                            struct secure_buffer *passphrase, struct cancel *cancel,
+                            struct verified_image **ret, struct error *err);
+
+/**
+ * The same without asking the key manager: an image that is open now, whose secret `key_id` the
+ * key manager gave less than `authorise_ttl` ago; else NULL. Release the result.
+ */
+struct verified_image *verified_images_find_authorised(struct verified_images *images,
+                                                       const struct image_record *record,
+                                                       const char *key_id);
+
+/** Gives it back; the last one wipes the key. NULL is allowed. */
+void verified_image_release(struct verified_image *image);
+DEFINE_CLEANUP(struct verified_image, verified_image_release)
+
+/** Borrowed from `image`. */
+struct codec_message *verified_image_message(const struct verified_image *image);
+
+/** A source of the verified ciphertext for one reader; caller frees. May wait. */
+int verified_image_open_ciphertext(struct verified_image *image, struct cancel *cancel,
+                                   struct byte_source **ret, struct error *err);
+
+/** Calls `visit` for each verification under way, with the set locked: it must not call back. */
+void verified_images_each_verification(struct verified_images *images,
+                                       void (*visit)(void *context, const char *id,
+                                                     uint64_t done_bytes, uint64_t total_bytes),
+                                       void *context);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an index counts from its start on, for status. Atomic, so that nobody locks to count. */
+#ifndef VIEW_VIEW_COUNTERS_H
+#define VIEW_VIEW_COUNTERS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct view_counters {
+    atomic_uint_fast64_t opens;        /* that succeeded */
+    atomic_uint_fast64_t failed_opens; /* interrupted ones are not failed */
+    atomic_uint_fast64_t verifications;
+    atomic_uint_fast64_t failed_verifications;
+    atomic_uint_fast64_t reads;
+    atomic_uint_fast64_t failed_reads;
+    atomic_uint_fast64_t read_bytes;
+};
+
+#endif
