@@ -39,8 +39,9 @@ struct config {
     bool allow_other;
     enum commit_mode commit;
     uint64_t write_window_bytes;
-    uint64_t max_memory_bytes; /* the arena */
-    unsigned max_streams;      /* open files at a time */
+    unsigned staging_ttl_seconds; /* how long an unsealed staging may lie idle */
+    uint64_t max_memory_bytes;    /* the arena */
+    unsigned max_streams;         /* open files at a time */
     unsigned authorise_ttl_seconds;
     unsigned record_ttl_seconds;
     char *foreign_owners; /* comma-separated project ids; NULL for none */

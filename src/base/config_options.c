@@ -221,6 +221,8 @@ static const struct option_row rows[] = {
         "what ends a write: an explicit seal, or close"),
     ROW_NAMED("write_window", write_window_bytes, parse_bytes, "BYTES", "4M",
               "how far writes may come out of order, 1M to 64M"),
+    ROW_NAMED("staging_ttl", staging_ttl_seconds, parse_number, "SECONDS", "3600",
+              "how long an unsealed write may lie idle before it is dropped"),
     ROW_NAMED("max_memory", max_memory_bytes, parse_bytes, "BYTES", "256M",
               "most locked memory for keys and plaintext"),
     ROW(max_streams, parse_number, "NUMBER", "64", "most files open at a time"),
