@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "codec/openpgp/algorithm.h"
+
+#include <stddef.h>
+
+bool cipher_algorithm_from_id(uint8_t id, enum cipher_algorithm *ret)
+{
+    static const struct {
+        uint8_t id;
+        enum cipher_algorithm algorithm;
+    } ciphers[] = {
+        {2, CIPHER_TRIPLE_DES},   {3, CIPHER_CAST5},        {4, CIPHER_BLOWFISH},
+        {7, CIPHER_AES128},       {8, CIPHER_AES192},       {CIPHER_ID_AES256, CIPHER_AES256},
+        {10, CIPHER_TWOFISH},     {11, CIPHER_CAMELLIA128}, {12, CIPHER_CAMELLIA192},
+        {13, CIPHER_CAMELLIA256},
+    };
+
+    for (size_t i = 0; i < sizeof ciphers / sizeof ciphers[0]; i++) {
+        if (ciphers[i].id == id) {
+            *ret = ciphers[i].algorithm;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool hash_algorithm_from_id(uint8_t id, enum hash_algorithm *ret)
+{
+    static const struct {
+        uint8_t id;
+        enum hash_algorithm algorithm;
+    } hashes[] = {
+        {1, HASH_MD5},       {2, HASH_SHA1},    {3, HASH_RIPEMD160}, {HASH_ID_SHA256, HASH_SHA256},
+        {9, HASH_SHA384},    {10, HASH_SHA512}, {11, HASH_SHA224},   {12, HASH_SHA3_256},
+        {14, HASH_SHA3_512},
+    };
+
+    for (size_t i = 0; i < sizeof hashes / sizeof hashes[0]; i++) {
+        if (hashes[i].id == id) {
+            *ret = hashes[i].algorithm;
+            return true;
+        }
+    }
+    return false;
+}

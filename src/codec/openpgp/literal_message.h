@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The grammar inside the encryption (RFC 9580 section 10.3): exactly one literal data packet, or
+ * one compressed data packet that holds such a message, at most LIMIT_PACKET_NESTING containers
+ * deep. Packets that readers ignore may stand before it; nothing may follow. The content of the
+ * literal comes out as a stream.
+ */
+#ifndef CODEC_OPENPGP_LITERAL_MESSAGE_H
+#define CODEC_OPENPGP_LITERAL_MESSAGE_H
+
+#include "codec/openpgp/byte_stream.h"
+#include "glancefs/secure_arena.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/** Look-ahead into decrypted packets: one piece of reading, decrypting and hashing. */
+#define LITERAL_MESSAGE_PIECE_BYTES ((size_t)256 * 1024)
+
+struct literal_message;
+
+/**
+ * Reads `plaintext` (borrowed) up to the content of its literal. `plaintext_bytes` (borrowed) counts
+ * what was read of it, for the limit on expansion. Buffers live in `arena`.
+ *
+ * The uniform error: malformed, or no literal. ERROR_UNSUPPORTED: a signed message, encryption
+ * inside the encryption, a compression that we do not have. ERROR_TOO_LARGE: nested too deeply.
+ * Neither of the last two may reach a caller who has not verified the MDC: see openpgp_decrypt.c.
+ */
+int literal_message_new(struct byte_stream *plaintext, const uint64_t *plaintext_bytes,
+                        struct secure_arena *arena, struct cancel *cancel,
+                        struct literal_message **ret, struct error *err);
+
+/** Wipes and frees; NULL is allowed. */
+void literal_message_free(struct literal_message *message);
+DEFINE_CLEANUP(struct literal_message, literal_message_free)
+
+/** The literal's content. Reads may also fail with ERROR_TOO_LARGE, as above. */
+struct byte_stream *literal_message_content(struct literal_message *message);
+
+/** True when the literal stands in DEFLATE-compressed data. */
+bool literal_message_is_compressed(const struct literal_message *message);
+
+/** The uniform error unless the content was read to its end and all containers end with it. */
+int literal_message_finish(struct literal_message *message, struct cancel *cancel,
+                           struct error *err);
+
+#endif

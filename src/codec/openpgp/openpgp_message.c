@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "codec/openpgp/openpgp_message.h"
+
+#include "codec/openpgp/openpgp_source.h"
+
+#include <stdlib.h>
+
+static uint64_t plaintext_size(const struct codec_message *message)
+{
+    return ((const struct openpgp_message *)message)->plaintext_size;
+}
+
+static bool is_compressed(const struct codec_message *message)
+{
+    return ((const struct openpgp_message *)message)->is_compressed;
+}
+
+static int open_source(struct codec_message *message, struct byte_source *ciphertext,
+                       struct byte_source **ret, struct error *err)
+{
+    return openpgp_source_new((struct openpgp_message *)message, ciphertext, ret, err);
+}
+
+static void free_message(struct codec_message *message)
+{
+    struct openpgp_message *openpgp = (struct openpgp_message *)message;
+
+    session_key_free(openpgp->key);
+    free(openpgp);
+}
+
+int openpgp_message_new(struct session_key *key, uint64_t seipd_offset,
+                        struct openpgp_message **ret, struct error *err)
+{
+    static const struct codec_message_ops ops = {.plaintext_size = plaintext_size,
+                                                 .is_compressed = is_compressed,
+                                                 .open = open_source,
+                                                 .free = free_message};
+    struct openpgp_message *openpgp = calloc(1, sizeof *openpgp);
+
+    if (openpgp == NULL)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    codec_message_init(&openpgp->message, &ops);
+    openpgp->key = key;
+    openpgp->seipd_offset = seipd_offset;
+    *ret = openpgp;
+    return 0;
+}
