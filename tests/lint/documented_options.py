@@ -4,17 +4,17 @@
 import re
 from typing import Iterator
 
-from lint import Finding, files, main, read
+from lint import Finding, main, read
 
 EXAMPLE = "contrib/glancefs.conf"
-ROW = re.compile(r'\{\s*(?:\.name\s*=\s*)?"([a-z_]+)",')
+ROW = re.compile(r'^\s+ROW(?:_NAMED)?\("?([a-z_]+)"?,', re.MULTILINE)
 SHOWN = re.compile(r"^#?\s?([a-z_]+) = ", re.MULTILINE)
 
 
 def check(root) -> Iterator[Finding]:
     table = root / "src/base/config_options.c"
     example = root / EXAMPLE
-    named = set(ROW.findall(read(table)))
+    named = set(ROW.findall(read(table))) if table.exists() else set()
     shown = set(SHOWN.findall(read(example)))
     if not named:
         yield Finding(table, 1, "no option table was found here")
@@ -25,7 +25,7 @@ def check(root) -> Iterator[Finding]:
 
 
 BAD = {EXAMPLE: "# Where\ncloud = x\n#old = y\n# old = y\n"}
-GOOD = {"src/base/config_options.c": '    {"cloud", "DIR", "", "where"},\n    {"cache",\n "DIR"},\n'}
+GOOD = {"src/base/config_options.c": '    ROW(cloud, a),\n    ROW_NAMED("cache", b,\n  c),\n'}
 
 if __name__ == "__main__":
     main(check, BAD, GOOD)

@@ -17,8 +17,9 @@ def shell_scripts(root):
 
 def check(root) -> Iterator[Finding]:
     for path in shell_scripts(root):
-        answer = subprocess.run(["shellcheck", "--format=json", str(path)], capture_output=True,
-                                text=True, check=False)
+        answer = subprocess.run(["shellcheck", "--format=json", "--external-sources",
+                                 f"--source-path={root}", str(path)],
+                                capture_output=True, text=True, check=False)
         for complaint in json.loads(answer.stdout or "[]"):
             yield Finding(path, complaint["line"], f"SC{complaint['code']}: {complaint['message']}")
     for path in files(root, ".py"):
