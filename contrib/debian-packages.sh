@@ -1,0 +1,41 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Debian 12 packages, for scripts that source this file: what a build needs, what the tests need on
+# top of it, and a function that installs what is missing without a question.
+
+# shellcheck disable=SC2034 # used by who sources this
+BUILD_PACKAGES=(
+    gcc libc6-dev cmake ninja-build pkg-config
+    libfuse3-dev libgcrypt20-dev libssl-dev libjson-c-dev libinih-dev zlib1g-dev libsystemd-dev
+)
+# What the quick start runs: a mount, and gpg to make images.
+# shellcheck disable=SC2034
+RUN_PACKAGES=(fuse3 gnupg)
+# shellcheck disable=SC2034
+TEST_PACKAGES=(
+    libcmocka-dev clang clang-format clang-tidy shellcheck
+    python3 rnp sq rsync pv curl attr qemu-utils util-linux
+)
+
+# require_packages NAME...: installs those that are missing; fails with the command to run when it
+# may not.
+require_packages() {
+    local missing=() package
+    for package in "$@"; do
+        if ! dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null |
+            grep -qx installed; then
+            missing+=("$package")
+        fi
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    if [ "$(id -u)" -ne 0 ]; then
+        printf 'Packages are missing. As root, run:\n  apt-get install --no-install-recommends %s\n' \
+            "${missing[*]}" >&2
+        return 1
+    fi
+    printf 'Installing Debian packages: %s\n' "${missing[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    # An outdated list names versions that are gone: refresh it, but do without when offline.
+    apt-get -q update >/dev/null || printf 'apt-get update failed; trying with the lists there are\n' >&2
+    apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null
+}

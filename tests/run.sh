@@ -1,0 +1,161 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Builds everything with warnings as errors and runs every test, fast ones first. Installs the
+# Debian packages that are missing. Ends with a table and `N passed, N failed`.
+#
+#   tests/run.sh            everything
+#   tests/run.sh --quick    lint, the debug build, its unit and mount tests
+set -u
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+logs=$top/build/test-logs
+quick=no
+case ${1-} in
+'') ;;
+--quick) quick=yes ;;
+*)
+    printf 'Usage: tests/run.sh [--quick]\n' >&2
+    exit 2
+    ;;
+esac
+
+cd "$top" || exit 1
+# shellcheck source=contrib/debian-packages.sh
+source contrib/debian-packages.sh
+require_packages "${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}" "${TEST_PACKAGES[@]}" || exit 1
+if [ ! -c /dev/fuse ]; then
+    printf 'The tests mount filesystems, but /dev/fuse is missing: a container needs %s\n' \
+        '--device /dev/fuse --cap-add SYS_ADMIN' >&2
+    exit 1
+fi
+
+mkdir -p "$logs"
+export PYTHONDONTWRITEBYTECODE=1
+export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1
+export UBSAN_OPTIONS=print_stacktrace=1
+export TSAN_OPTIONS=second_deadlock_stack=1
+
+rows=()
+total_passed=0
+total_failed=0
+started=$SECONDS
+
+# suite NAME COMMAND...: runs one suite and keeps its output. Suites of tests end with
+# `N passed, N failed`; a build is no test, but a failing one counts as a failure.
+suite() {
+    local name=$1 begin=$SECONDS code passed=0 failed=0 verdict log
+    shift
+    log=$logs/${name// /-}.log
+    printf '== %s\n' "$name"
+    "$@" >"$log" 2>&1
+    code=$?
+    if [[ $(tail -n 1 "$log") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
+        passed=${BASH_REMATCH[1]}
+        failed=${BASH_REMATCH[2]}
+        verdict="$passed passed, $failed failed"
+    else
+        verdict=$([ "$code" -eq 0 ] && printf 'done' || printf 'FAILED')
+    fi
+    if [ "$code" -ne 0 ] && [ "$failed" -eq 0 ]; then
+        failed=1
+        verdict="FAILED with exit code $code"
+    fi
+    if [ "$failed" -gt 0 ]; then
+        grep -A 12 '^FAIL' "$log" || tail -n 60 "$log"
+        printf '   (all of it: %s)\n' "${log#"$top"/}"
+    fi
+    total_passed=$((total_passed + passed))
+    total_failed=$((total_failed + failed))
+    rows+=("$(printf '%-24s %5d s   %s' "$name" $((SECONDS - begin)) "$verdict")")
+    printf '   %s\n' "$verdict"
+    return "$code"
+}
+
+build() { # PRESET [CMAKE-OPTION...]
+    local preset=$1
+    shift
+    cmake --preset "$preset" "$@" && cmake --build --preset "$preset"
+}
+
+# ThreadSanitizer of GCC 12 cannot live with the address randomisation of newer kernels.
+fixed_addresses() { setarch "$(uname -m)" --addr-no-randomize "$@"; }
+
+unit_tests() { # PRESET
+    local output=$logs/ctest-$1.log
+    fixed_addresses ctest --test-dir "build/$1" --verbose --parallel 2 >"$output" 2>&1
+    grep -E '^[0-9]+: .*(\[  FAILED|\[   LINE|ERROR|WARNING: Thread|runtime error|SUMMARY)' "$output"
+    /usr/bin/python3 tests/support/unit_results.py "$output"
+}
+
+mount_tests() { # PRESET [OPTION...]
+    local preset=$1
+    shift
+    fixed_addresses tests/mount/run.py --glancefs "build/$preset/src/cli/glancefs" "$@"
+}
+
+interop_tests() { # PRESET
+    fixed_addresses /usr/bin/python3 tests/interop/run.py --glancefs "build/$1/src/cli/glancefs"
+}
+
+tidy_file() { # FILE
+    local output
+    if output=$(clang-tidy -p build/dev-clang --quiet "$1" 2>&1); then
+        printf 'ok   %s\n' "$1"
+    else
+        printf 'FAIL %s\n%s\n' "$1" "$output"
+    fi
+}
+
+clang_tidy() {
+    export -f tidy_file
+    local output=$logs/clang-tidy-files.log
+    # shellcheck disable=SC2016 # the inner shell expands it
+    find src -name '*.c' -print0 | sort -z |
+        xargs -0 -n 1 -P "$(nproc)" bash -c 'tidy_file "$1"' tidy >"$output"
+    cat "$output"
+    printf '%d passed, %d failed\n' "$(grep -c '^ok ' "$output")" "$(grep -c '^FAIL ' "$output")"
+    ! grep -q '^FAIL ' "$output"
+}
+
+# after BUILD-RESULT NAME COMMAND...: a suite whose program could not be built has failed, too.
+after() {
+    local built=$1
+    shift
+    if [ "$built" -eq 0 ]; then
+        suite "$@"
+    else
+        suite "$1" sh -c 'printf "not run: its build failed\n"; exit 1'
+    fi
+}
+
+suite "lint" tests/lint/run.sh
+suite "build dev" build dev
+dev=$?
+after $dev "unit dev" unit_tests dev
+if [ $quick = yes ]; then
+    after $dev "mount dev" mount_tests dev
+else
+    suite "build clang" build dev-clang
+    after $? "clang-tidy" clang_tidy
+    suite "build asan" build asan
+    asan=$?
+    after $asan "unit asan" unit_tests asan
+    after $asan "interop asan" interop_tests asan
+    after $asan "mount asan" mount_tests asan --jobs 3
+    suite "build tsan" build tsan
+    tsan=$?
+    after $tsan "unit tsan" unit_tests tsan
+    after $tsan "mount tsan" mount_tests tsan --jobs 3
+    suite "build release" build release -DGLANCEFS_TESTS=OFF
+    release=$?
+    after $release "interop release" interop_tests release
+    after $release "mount release" mount_tests release --memory
+    suite "quickstart" contrib/quickstart.sh
+    suite "left-over mounts" tests/lint/leftover_mounts.py
+fi
+
+printf '\n%s\n' '-- suite ------------------- time --- result'
+printf '%s\n' "${rows[@]}"
+printf 'all of it took %d s\n' $((SECONDS - started))
+printf '%d passed, %d failed\n' "$total_passed" "$total_failed"
+[ "$total_failed" -eq 0 ]
