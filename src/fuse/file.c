@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Open files: images as forward streams, and the status text. */
+#include "base/log.h"
+#include "fuse/filesystem.h"
+#include "glancefs/limits.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAXIMUM_GROUPS 1024
+
+/* --- open --- */
+
+static bool caller_is_in_group(fuse_req_t req, gid_t group)
+{
+    gid_t groups[MAXIMUM_GROUPS];
+    int count;
+
+    if (fuse_req_ctx(req)->gid == group)
+        return true;
+    count = fuse_req_getgroups(req, MAXIMUM_GROUPS, groups);
+    for (int i = 0; i < count && i < MAXIMUM_GROUPS; i++)
+        if (groups[i] == group)
+            return true;
+    return false;
+}
+
+/*
+ * The kernel checks this too (default_permissions); here it holds even where the mount's options
+ * were changed behind our back.
+ */
+static int check_caller(const struct request *request, struct error *err)
+{
+    const struct config *config = request->filesystem->config;
+    const uid_t caller = fuse_req_ctx(request->req)->uid;
+
+    if (caller == 0 || caller == config->uid)
+        return 0;
+    if ((config->mode & S_IRGRP) != 0 && caller_is_in_group(request->req, config->gid))
+        return 0;
+    return error_set(err, ERROR_DENIED, "the caller is neither owner nor root nor in the group");
+}
+
+static int add_handle(struct request *request, const struct open_handle *content, struct error *err)
+{
+    return open_handles_add(&request->filesystem->handles, content, &request->found.handle, err);
+}
+
+static int work_open_image(struct request *request, struct error *err)
+{
+    CLEANUP(read_stream_close) struct read_stream *stream = NULL;
+
+    if (check_caller(request, err) < 0 ||
+        image_index_open(request->filesystem->index, request->image_id, request->cancel, &stream,
+                         err) < 0 ||
+        add_handle(request, &(struct open_handle){.stream = stream}, err) < 0)
+        return -1;
+    stream = NULL; /* the handle's now */
+    return 0;
+}
+
+static int work_open_status(struct request *request, struct error *err)
+{
+    CLEANUP(memory_free) char *text = NULL;
+    size_t size;
+
+    if (check_caller(request, err) < 0 ||
+        image_index_status(request->filesystem->index, &text, err) < 0)
+        return -1;
+    size = strlen(text);
+    if (add_handle(request, &(struct open_handle){.text = text, .text_size = size}, err) < 0)
+        return -1;
+    text = NULL; /* the handle's now */
+    atomic_store(&request->filesystem->status_size, size);
+    return 0;
+}
+
+static void answer_open(struct request *request)
+{
+    struct fuse_file_info *file = &request->file;
+
+    file->fh = open_handle_number(request->found.handle);
+    file->direct_io = 1;
+    file->nonseekable = 1;
+    file->noflush = 1;
+    if (fuse_reply_open(request->req, file) == -ENOENT)
+        open_handles_close(&request->filesystem->handles, request->found.handle);
+}
+
+static const struct request_kind open_image_kind = {
+    .name = "open", .work = work_open_image, .answer = answer_open};
+static const struct request_kind open_status_kind = {
+    .name = "open status", .work = work_open_status, .answer = answer_open};
+
+void handle_open(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *file)
+{
+    struct filesystem *filesystem = filesystem_of(req);
+    const bool is_status = inode == INODE_STATUS;
+    char image_id[UUID_TEXT_BYTES] = "";
+    struct request *request;
+
+    if ((file->flags & O_ACCMODE) != O_RDONLY || (file->flags & O_TRUNC) != 0) {
+        (void)fuse_reply_err(req, EACCES);
+    } else if (!is_status && !inode_table_find(filesystem->inodes, inode, image_id)) {
+        (void)fuse_reply_err(req, ESTALE);
+    } else if (!is_status && atomic_load(&filesystem->refuses_opens)) {
+        (void)fuse_reply_err(req, ESHUTDOWN);
+    } else if ((request = request_new(req, is_status ? &open_status_kind : &open_image_kind,
+                                      inode)) != NULL) {
+        memcpy(request->image_id, image_id, sizeof image_id);
+        request->file = *file;
+        request_start(request);
+    }
+}
+
+void handle_release(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *file)
+{
+    (void)inode;
+    open_handles_close(&filesystem_of(req)->handles, open_handle_from_number(file->fh));
+    (void)fuse_reply_err(req, 0);
+}
+
+/* --- read --- */
+
+static const struct request_kind read_kind = {.name = "read"};
+
+/* The view's answer to a read: sent from the very bytes it was decrypted to. */
+static void complete_read(struct read_request *read, const struct iovec *pieces, int piece_count,
+                          const struct error *err)
+{
+    struct request *request = (struct request *)((char *)read - offsetof(struct request, read));
+
+    request_claim(request);
+    if (err != NULL)
+        request_answer_error(request, err);
+    else if (piece_count == 0)
+        (void)fuse_reply_buf(request->req, NULL, 0);
+    else
+        (void)fuse_reply_iov(request->req, pieces, piece_count);
+    request_end(request);
+}
+
+static void read_image(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset,
+                       struct read_stream *stream)
+{
+    struct request *request = request_new(req, &read_kind, inode);
+
+    if (request == NULL)
+        return;
+    (void)inode_table_find(request->filesystem->inodes, inode, request->image_id);
+    request->read.offset = (uint64_t)offset;
+    request->read.size = size;
+    request->read.cancel = request->cancel;
+    request->read.complete = complete_read;
+    request_enlist(request);
+    read_stream_submit(stream, &request->read);
+}
+
+static void read_text(fuse_req_t req, const struct open_handle *handle, size_t size, off_t offset)
+{
+    const size_t start = (uint64_t)offset < handle->text_size ? (size_t)offset : handle->text_size;
+    const size_t rest = handle->text_size - start;
+
+    (void)fuse_reply_buf(req, handle->text + start, size < rest ? size : rest);
+}
+
+void handle_read(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset,
+                 struct fuse_file_info *file)
+{
+    const struct open_handle *handle = open_handle_from_number(file->fh);
+
+    /* Only reads for the page cache have no owner, and no plaintext may ever stay there. */
+    if (file->lock_owner == 0)
+        (void)fuse_reply_err(req, EINVAL);
+    else if (handle->stream != NULL)
+        read_image(req, inode, size, offset, handle->stream);
+    else
+        read_text(req, handle, size, offset);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fuse/filesystem.h"
+
+#include "glancefs/limits.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Look-ups and the like beside as many opens as there may be. */
+#define THREADS_BESIDE_OPENS 16
+
+/* Its length is st_size until the status file is opened for the first time. */
+static int freeze_first_status(struct filesystem *filesystem, struct error *err)
+{
+    CLEANUP(memory_free) char *text = NULL;
+
+    if (image_index_status(filesystem->index, &text, err) < 0)
+        return -1;
+    atomic_store(&filesystem->status_size, strlen(text));
+    return 0;
+}
+
+int filesystem_new(const struct config *config, struct image_index *index, struct filesystem **ret,
+                   struct error *err)
+{
+    CLEANUP(filesystem_free) struct filesystem *filesystem = calloc(1, sizeof *filesystem);
+
+    if (filesystem == NULL)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    filesystem->config = config;
+    filesystem->index = index;
+    (void)clock_gettime(CLOCK_REALTIME, &filesystem->started);
+    request_list_init(&filesystem->requests);
+    open_handles_init(&filesystem->handles);
+    if (inode_table_new(LIMIT_IMAGES, &filesystem->inodes, err) < 0 ||
+        worker_pool_new("request", config->max_streams + THREADS_BESIDE_OPENS, &filesystem->pool,
+                        err) < 0 ||
+        freeze_first_status(filesystem, err) < 0)
+        return -1;
+    *ret = steal(&filesystem);
+    return 0;
+}
+
+void filesystem_free(struct filesystem *filesystem)
+{
+    if (filesystem == NULL)
+        return;
+    request_list_cancel(&filesystem->requests);
+    worker_pool_free(filesystem->pool);
+    open_handles_destroy(&filesystem->handles);
+    request_list_destroy(&filesystem->requests);
+    inode_table_free(filesystem->inodes);
+    free(filesystem);
+}
+
+struct filesystem *filesystem_of(fuse_req_t req)
+{
+    return fuse_req_userdata(req);
+}
+
+static void handle_init(void *userdata, struct fuse_conn_info *connection)
+{
+    (void)userdata;
+    connection->max_write = FUSE_REQUEST_BYTES;
+    /* Page-cache reads are refused, so none should be made ahead. */
+    connection->max_readahead = 0;
+    connection->want &= ~(unsigned)FUSE_CAP_ASYNC_READ;
+}
+
+const struct fuse_lowlevel_ops *filesystem_operations(void)
+{
+    static const struct fuse_lowlevel_ops operations = {
+        .init = handle_init,
+        .lookup = handle_lookup,
+        .forget = handle_forget,
+        .forget_multi = handle_forget_multi,
+        .getattr = handle_getattr,
+        .setattr = handle_setattr,
+        .mknod = handle_mknod,
+        .mkdir = handle_mkdir,
+        .unlink = handle_unlink,
+        .rmdir = handle_rmdir,
+        .symlink = handle_symlink,
+        .rename = handle_rename,
+        .link = handle_link,
+        .open = handle_open,
+        .read = handle_read,
+        .release = handle_release,
+        .opendir = handle_opendir,
+        .readdir = handle_readdir,
+        .readdirplus = handle_readdirplus,
+        .releasedir = handle_releasedir,
+        .statfs = handle_statfs,
+        .setxattr = handle_setxattr,
+        .getxattr = handle_getxattr,
+        .listxattr = handle_listxattr,
+        .removexattr = handle_removexattr,
+        .create = handle_create,
+    };
+
+    return &operations;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The mounted tree, as libfuse's request handlers see it:
+ *
+ *     /               FUSE_ROOT_ID
+ *     /decrypt        INODE_DECRYPT
+ *     /decrypt/<id>   numbers of the inode table
+ *     /status         INODE_STATUS
+ *
+ * Thread model: handlers run on the receive threads and never wait. What may wait (a service, the
+ * disk, a verification) becomes a request (request.h) that a thread of the pool carries out and
+ * answers; reads are carried out by the view's own threads.
+ */
+#ifndef FUSE_FILESYSTEM_H
+#define FUSE_FILESYSTEM_H
+
+#include "base/worker_pool.h"
+#include "fuse/inode_table.h"
+#include "fuse/libfuse.h"
+#include "fuse/open_handle.h"
+#include "fuse/request.h"
+#include "glancefs/config.h"
+#include "glancefs/error.h"
+#include "glancefs/image_view.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <time.h>
+
+enum { INODE_DECRYPT = FUSE_ROOT_ID + 1, INODE_STATUS };
+
+struct filesystem {
+    const struct config *config;
+    struct image_index *index;
+    struct inode_table *inodes;
+    struct worker_pool *pool;
+    struct request_list requests; /* not answered yet */
+    struct open_handles handles;
+    struct timespec started;
+    atomic_bool refuses_opens; /* draining: open fails with ESHUTDOWN */
+    atomic_size_t status_size; /* of the status text that was frozen last */
+};
+
+/** `config` and `index` are borrowed. */
+int filesystem_new(const struct config *config, struct image_index *index, struct filesystem **ret,
+                   struct error *err);
+
+/**
+ * Cancels what waits, until every request was answered, then closes what is still open. No handler
+ * may run any more, but libfuse's session must still exist. NULL is allowed.
+ */
+void filesystem_free(struct filesystem *filesystem);
+DEFINE_CLEANUP(struct filesystem, filesystem_free)
+
+/** The handlers; userdata is the filesystem. Static storage. */
+const struct fuse_lowlevel_ops *filesystem_operations(void);
+
+/** The filesystem a request is for. */
+struct filesystem *filesystem_of(fuse_req_t req);
+
+/* --- the handlers, by file; see fuse_lowlevel.h for each --- */
+
+/* directory.c */
+void handle_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+void handle_forget(fuse_req_t req, fuse_ino_t inode, uint64_t count);
+void handle_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets);
+void handle_opendir(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *file);
+void handle_readdir(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset,
+                    struct fuse_file_info *file);
+void handle_readdirplus(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset,
+                        struct fuse_file_info *file);
+void handle_releasedir(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *file);
+
+/* attributes.c */
+void handle_getattr(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *file);
+void handle_statfs(fuse_req_t req, fuse_ino_t inode);
+
+/* extended_attributes.c */
+void handle_getxattr(fuse_req_t req, fuse_ino_t inode, const char *name, size_t size);
+void handle_listxattr(fuse_req_t req, fuse_ino_t inode, size_t size);
+
+/* file.c */
+void handle_open(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *file);
+void handle_read(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset,
+                 struct fuse_file_info *file);
+void handle_release(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *file);
+
+/* read_only.c */
+void handle_setattr(fuse_req_t req, fuse_ino_t inode, struct stat *attributes, int to_set,
+                    struct fuse_file_info *file);
+void handle_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device);
+void handle_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
+void handle_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);
+void handle_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name);
+void handle_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name);
+void handle_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
+                   const char *new_name, unsigned flags);
+void handle_link(fuse_req_t req, fuse_ino_t inode, fuse_ino_t new_parent, const char *new_name);
+void handle_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+                   struct fuse_file_info *file);
+void handle_setxattr(fuse_req_t req, fuse_ino_t inode, const char *name, const char *value,
+                     size_t size, int flags);
+void handle_removexattr(fuse_req_t req, fuse_ino_t inode, const char *name);
+
+#endif

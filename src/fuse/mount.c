@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fuse/mount.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "fuse/filesystem.h"
+#include "fuse/receive_loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* How often a draining mount looks whether its last image was closed. */
+#define DRAIN_POLL_MILLISECONDS 50
+
+struct mount {
+    struct filesystem *filesystem;
+    struct fuse_session *session;
+    bool is_mounted;
+    struct receive_loop *loop;
+    int signal_fd; /* readable when we were told to end */
+    int ended_fd;  /* readable when a receive thread found the mount gone */
+};
+
+/* --- start --- */
+
+static int check_mount_point(const char *path, struct error *err)
+{
+    struct stat attributes;
+
+    if (stat(path, &attributes) < 0) {
+        const int errnum = errno;
+
+        (void)error_set_errno(err, errnum, "mount point %s", path);
+        if (errnum == ENOTCONN)
+            (void)error_set(err, ERROR_BUSY,
+                            "mount point %s: a dead mount lies on it (fusermount3 -uz removes it)",
+                            path);
+        return -1;
+    }
+    if (!S_ISDIR(attributes.st_mode))
+        return error_set_errno(err, ENOTDIR, "mount point %s", path);
+    return 0;
+}
+
+/*
+ * An open waits for a whole download. Where the kernel was told to limit requests it would abort
+ * the whole mount.
+ */
+static void warn_of_request_timeouts(void)
+{
+    static const char *const paths[] = {"/proc/sys/fs/fuse/default_request_timeout",
+                                        "/proc/sys/fs/fuse/max_request_timeout"};
+
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        CLEANUP(fd_close) int fd = open(paths[i], O_RDONLY | O_CLOEXEC);
+        char text[16] = "";
+
+        if (fd >= 0 && read(fd, text, sizeof text - 1) > 0 && strtol(text, NULL, 10) > 0)
+            log_warning("%s limits requests to %ld s: an open that downloads longer will end the "
+                        "mount",
+                        paths[i], strtol(text, NULL, 10));
+    }
+}
+
+/* The options of every mount, and those that the configuration asks for. */
+static int add_options(struct fuse_args *arguments, const struct config *config)
+{
+    char *options = NULL;
+    int result = -1;
+
+    if (fuse_opt_add_opt(&options, "subtype=glancefs,default_permissions,nosuid,nodev,noexec") ==
+            0 &&
+        (!config->allow_other || fuse_opt_add_opt(&options, "allow_other") == 0)) {
+        CLEANUP(memory_free) char *name = NULL;
+
+        if (asprintf(&name, "fsname=%s", config->cloud) >= 0 &&
+            fuse_opt_add_opt_escaped(&options, name) == 0)
+            result =
+                fuse_opt_add_arg(arguments, "-o") == 0 && fuse_opt_add_arg(arguments, options) == 0
+                    ? 0
+                    : -1;
+    }
+    free(options);
+    return result;
+}
+
+static int new_session(struct mount *mount, const struct config *config, struct error *err)
+{
+    struct fuse_args arguments = FUSE_ARGS_INIT(0, NULL);
+    int result = 0;
+
+    if (fuse_opt_add_arg(&arguments, "glancefs") < 0 || add_options(&arguments, config) < 0)
+        result = error_set(err, ERROR_EXHAUSTED, "out of memory");
+    else
+        mount->session = fuse_session_new(&arguments, filesystem_operations(),
+                                          sizeof *filesystem_operations(), mount->filesystem);
+    fuse_opt_free_args(&arguments);
+    if (result == 0 && mount->session == NULL)
+        return error_set(err, ERROR_SYSTEM, "libfuse refused the mount options");
+    return result;
+}
+
+/* Signals come to one descriptor, so that no handler interrupts anything. */
+static int take_signals(struct mount *mount, struct error *err)
+{
+    sigset_t signals;
+
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGINT);
+    (void)sigaddset(&signals, SIGHUP);
+    mount->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
+    mount->ended_fd = eventfd(0, EFD_CLOEXEC);
+    if (mount->signal_fd < 0 || mount->ended_fd < 0)
+        return error_set_errno(err, errno, "signalfd");
+    (void)sigaddset(&signals, SIGPIPE);
+    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    return 0;
+}
+
+int mount_open(const struct config *config, struct image_index *index, struct secure_arena *arena,
+               const char *mount_point, struct mount **ret, struct error *err)
+{
+    CLEANUP(mount_close) struct mount *mount = NULL;
+
+    if (check_mount_point(mount_point, err) < 0)
+        return -1;
+    mount = calloc(1, sizeof *mount);
+    if (mount == NULL)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    mount->signal_fd = -1;
+    mount->ended_fd = -1;
+    if (take_signals(mount, err) < 0 ||
+        filesystem_new(config, index, &mount->filesystem, err) < 0 ||
+        new_session(mount, config, err) < 0)
+        return -1;
+    if (fuse_session_mount(mount->session, mount_point) != 0)
+        return error_set(err, ERROR_SYSTEM, "cannot mount on %s", mount_point);
+    mount->is_mounted = true;
+    warn_of_request_timeouts();
+    if (receive_loop_start(mount->session, arena, config->threads, mount->ended_fd, &mount->loop,
+                           err) < 0)
+        return -1;
+    *ret = steal(&mount);
+    return 0;
+}
+
+/* --- end --- */
+
+enum event { EVENT_NONE, EVENT_SIGNAL, EVENT_ENDED };
+
+/* The next thing that happens within `timeout_ms`, or ever when it is -1. */
+static enum event wait_for_event(const struct mount *mount, int timeout_ms)
+{
+    struct pollfd fds[] = {{.fd = mount->ended_fd, .events = POLLIN},
+                           {.fd = mount->signal_fd, .events = POLLIN}};
+    struct signalfd_siginfo received;
+
+    if (poll(fds, 2, timeout_ms) <= 0)
+        return EVENT_NONE;
+    if (fds[0].revents != 0)
+        return EVENT_ENDED;
+    if (read(mount->signal_fd, &received, sizeof received) < 0)
+        return EVENT_NONE;
+    return EVENT_SIGNAL;
+}
+
+/* Lets open images be read to their end, for a while. */
+static void drain(struct mount *mount)
+{
+    const uint64_t deadline_ns =
+        clock_monotonic_ns() + MOUNT_DRAIN_SECONDS * NANOSECONDS_PER_SECOND;
+    struct open_handles *handles = &mount->filesystem->handles;
+
+    atomic_store(&mount->filesystem->refuses_opens, true);
+    if (open_handles_streams(handles) > 0)
+        log_info("told to end: waiting for %u open images", open_handles_streams(handles));
+    while (open_handles_streams(handles) > 0 && clock_monotonic_ns() < deadline_ns &&
+           wait_for_event(mount, DRAIN_POLL_MILLISECONDS) == EVENT_NONE)
+        ;
+}
+
+void mount_wait(struct mount *mount)
+{
+    enum event event;
+
+    do
+        event = wait_for_event(mount, -1);
+    while (event == EVENT_NONE);
+    if (event == EVENT_SIGNAL)
+        drain(mount);
+}
+
+void mount_close(struct mount *mount)
+{
+    if (mount == NULL)
+        return;
+    receive_loop_stop(mount->loop);
+    filesystem_free(mount->filesystem);
+    if (mount->is_mounted)
+        fuse_session_unmount(mount->session);
+    if (mount->session != NULL)
+        fuse_session_destroy(mount->session);
+    if (mount->signal_fd >= 0)
+        (void)close(mount->signal_fd);
+    if (mount->ended_fd >= 0)
+        (void)close(mount->ended_fd);
+    free(mount);
+}

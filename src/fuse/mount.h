@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A mount from start to end: what the program calls. Mounts an image index and serves it until it
+ * is unmounted or told to end.
+ */
+#ifndef FUSE_MOUNT_H
+#define FUSE_MOUNT_H
+
+#include "glancefs/cleanup.h"
+#include "glancefs/config.h"
+#include "glancefs/error.h"
+#include "glancefs/image_view.h"
+#include "glancefs/secure_arena.h"
+
+/** How long open images may still be read after the first signal, in seconds. */
+#define MOUNT_DRAIN_SECONDS 10
+
+struct mount;
+
+/**
+ * Mounts `index` on the directory `mount_point` and starts to answer requests. Everything is
+ * borrowed and must outlive the mount. Blocks SIGTERM, SIGINT, SIGHUP and SIGPIPE for the whole
+ * process: call it before other threads are started that do not block them.
+ */
+int mount_open(const struct config *config, struct image_index *index, struct secure_arena *arena,
+               const char *mount_point, struct mount **ret, struct error *err);
+
+/**
+ * Waits until the mount is gone: unmounted by somebody, or by a signal. The first SIGTERM, SIGINT
+ * or SIGHUP drains: new opens fail with ESHUTDOWN, open images go on for MOUNT_DRAIN_SECONDS. A
+ * second one ends it at once.
+ */
+void mount_wait(struct mount *mount);
+
+/** Unmounts unless somebody has, and releases. Requests that still wait are interrupted. NULL is
+ *  allowed. */
+void mount_close(struct mount *mount);
+DEFINE_CLEANUP(struct mount, mount_close)
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What fi->fh stands for: an open image, a directory's snapshot, a status text. */
+#ifndef FUSE_OPEN_HANDLE_H
+#define FUSE_OPEN_HANDLE_H
+
+#include "glancefs/error.h"
+#include "glancefs/image_view.h"
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** Exactly one of the three is set, and owned. */
+struct open_handle {
+    struct read_stream *stream;
+    struct image_listing *listing;
+    char *text;
+    size_t text_size;
+    struct open_handle *next, *previous; /* of the list */
+};
+
+/** All of a mount's handles, so that those left open at its end are closed. Thread-safe. */
+struct open_handles {
+    pthread_mutex_t mutex; /* guards the list; nothing else is locked inside */
+    struct open_handle *first;
+};
+
+void open_handles_init(struct open_handles *handles);
+
+/** Closes what is left. */
+void open_handles_destroy(struct open_handles *handles);
+
+/** Lists a new handle that takes over what `content` holds, on success. ERROR_EXHAUSTED only. */
+int open_handles_add(struct open_handles *handles, const struct open_handle *content,
+                     struct open_handle **ret, struct error *err);
+
+/** Closes what the handle holds, and frees it. NULL is allowed. */
+void open_handles_close(struct open_handles *handles, struct open_handle *handle);
+
+/** How many images are open. */
+unsigned open_handles_streams(struct open_handles *handles);
+
+/** To and from fi->fh. */
+uint64_t open_handle_number(struct open_handle *handle);
+struct open_handle *open_handle_from_number(uint64_t number);
+
+#endif

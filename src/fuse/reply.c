@@ -1,1 +1,0 @@
-typedef int placeholder; /* replaced by the layer owner */

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fuse/request.h"
+
+#include "base/log.h"
+#include "fuse/filesystem.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- the list --- */
+
+void request_list_init(struct request_list *list)
+{
+    list->first = NULL;
+    monitor_init(&list->monitor);
+}
+
+void request_list_destroy(struct request_list *list)
+{
+    monitor_destroy(&list->monitor);
+}
+
+void request_list_cancel(struct request_list *list)
+{
+    monitor_lock(&list->monitor);
+    for (struct request *request = list->first; request != NULL; request = request->next)
+        cancel_request(request->cancel);
+    while (list->first != NULL)
+        monitor_wait(&list->monitor);
+    monitor_unlock(&list->monitor);
+}
+
+static void list_add(struct request_list *list, struct request *request)
+{
+    monitor_lock(&list->monitor);
+    request->previous = NULL;
+    request->next = list->first;
+    if (request->next != NULL)
+        request->next->previous = request;
+    list->first = request;
+    monitor_unlock(&list->monitor);
+}
+
+static void list_remove(struct request_list *list, struct request *request)
+{
+    monitor_lock(&list->monitor);
+    if (request->previous != NULL)
+        request->previous->next = request->next;
+    else
+        list->first = request->next;
+    if (request->next != NULL)
+        request->next->previous = request->previous;
+    monitor_changed(&list->monitor);
+    monitor_unlock(&list->monitor);
+}
+
+/* --- one request --- */
+
+static void run_request(struct job *job)
+{
+    struct request *request = (struct request *)job;
+    struct error error = ERROR_INIT;
+    const int result = request->kind->work(request, &error);
+
+    request_claim(request);
+    if (result == 0)
+        request->kind->answer(request);
+    else if (request->kind->answer_failure != NULL)
+        request->kind->answer_failure(request, &error);
+    else
+        request_answer_error(request, &error);
+    request_end(request);
+}
+
+struct request *request_new(fuse_req_t req, const struct request_kind *kind, fuse_ino_t inode)
+{
+    struct request *request = calloc(1, sizeof *request);
+    struct error error = ERROR_INIT;
+
+    if (request == NULL || cancel_new(&request->cancel, &error) < 0) {
+        free(request);
+        (void)fuse_reply_err(req, EAGAIN);
+        return NULL;
+    }
+    request->job.run = run_request;
+    request->kind = kind;
+    request->filesystem = filesystem_of(req);
+    request->req = req;
+    request->inode = inode;
+    return request;
+}
+
+static void on_interrupt(fuse_req_t req, void *cancel)
+{
+    (void)req;
+    cancel_request(cancel);
+}
+
+void request_enlist(struct request *request)
+{
+    list_add(&request->filesystem->requests, request);
+    fuse_req_interrupt_func(request->req, on_interrupt, request->cancel);
+}
+
+void request_start(struct request *request)
+{
+    struct error error = ERROR_INIT;
+
+    request_enlist(request);
+    if (worker_pool_submit(request->filesystem->pool, &request->job, &error) == 0)
+        return;
+    request_claim(request);
+    request_answer_error(request, &error);
+    request_end(request);
+}
+
+void request_claim(struct request *request)
+{
+    fuse_req_interrupt_func(request->req, NULL, NULL);
+}
+
+void request_end(struct request *request)
+{
+    list_remove(&request->filesystem->requests, request);
+    cancel_unref(request->cancel);
+    free(request);
+}
+
+void request_answer_error(struct request *request, const struct error *err)
+{
+    const struct fuse_ctx *caller = fuse_req_ctx(request->req);
+    /* Only an interrupted caller may see EINTR; others are cancelled because the mount ends. */
+    const bool is_shutdown = err->kind == ERROR_CANCELLED && !fuse_req_interrupted(request->req);
+    const int errnum = is_shutdown ? ESHUTDOWN : err->errnum;
+    const char *name = strerrorname_np(errnum);
+
+    log_write(err->kind == ERROR_CANCELLED ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
+              "image %s: %s: %s [%s, pid %d uid %u]",
+              request->image_id[0] != '\0' ? request->image_id : "-", request->kind->name,
+              err->message, name != NULL ? name : "?", (int)caller->pid, caller->uid);
+    (void)fuse_reply_err(request->req, errnum);
+}

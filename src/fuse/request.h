@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A request whose answer has to wait for something. Its `kind` says what to do: `work` on a thread
+ * that may wait, then one of the two answers. A FUSE_INTERRUPT cancels its token, which ends
+ * whatever it waits for.
+ *
+ * Locking: libfuse calls the interrupt function with the request's own lock held, and our tokens
+ * and monitors come after it; so none of our locks is held when libfuse is called.
+ */
+#ifndef FUSE_REQUEST_H
+#define FUSE_REQUEST_H
+
+#include "base/monitor.h"
+#include "base/uuid.h"
+#include "base/worker_pool.h"
+#include "fuse/libfuse.h"
+#include "fuse/open_handle.h"
+#include "glancefs/cancel.h"
+#include "glancefs/error.h"
+#include "glancefs/image_view.h"
+
+#include <limits.h>
+
+struct filesystem;
+struct request;
+
+/** What a request is about. Constant objects. */
+struct request_kind {
+    const char *name; /* for the log: "open" */
+    /** Does what may wait; not for reads. Puts what it found into `found`. */
+    int (*work)(struct request *request, struct error *err);
+    /** Answers when `work` succeeded. */
+    void (*answer)(struct request *request);
+    /** Answers when it failed; NULL for request_answer_error. */
+    void (*answer_failure)(struct request *request, const struct error *err);
+};
+
+struct request {
+    struct job job;
+    const struct request_kind *kind;
+    struct filesystem *filesystem;
+    fuse_req_t req; /* not to be touched once answered */
+    struct cancel *cancel;
+    struct request *next, *previous; /* of the list */
+
+    /* What it asks for: what the handler was given, as far as the kind needs it. */
+    fuse_ino_t inode;
+    char image_id[UUID_TEXT_BYTES]; /* empty when it is not about an image */
+    char name[NAME_MAX + 1];        /* of an extended attribute */
+    size_t size;
+    struct fuse_file_info file;
+    struct read_request read;
+
+    /* What `work` found. */
+    union {
+        struct image_attributes attributes;
+        struct image_record *record;
+        struct open_handle *handle;
+        struct statvfs space;
+    } found;
+};
+
+/** Requests that are not answered yet. */
+struct request_list {
+    struct monitor monitor; /* guards the list; a cancel token's lock may be taken inside */
+    struct request *first;
+};
+
+void request_list_init(struct request_list *list);
+
+/** Must be empty. */
+void request_list_destroy(struct request_list *list);
+
+/** Cancels every request in the list and waits until all were answered. */
+void request_list_cancel(struct request_list *list);
+
+/** A request about `inode`, to be completed by the caller, then started. Answers `req` itself with
+ *  EAGAIN and gives NULL when there is no memory. */
+struct request *request_new(fuse_req_t req, const struct request_kind *kind, fuse_ino_t inode);
+
+/** Gives the request to the pool; it is answered and freed there. */
+void request_start(struct request *request);
+
+/** Makes the request listed and interruptible without a job, for reads; request_end frees it. */
+void request_enlist(struct request *request);
+
+/**
+ * To be called before an answer: from here on an interrupt does nothing. Waits for an interrupt
+ * function that runs.
+ */
+void request_claim(struct request *request);
+
+/** Frees an answered request. */
+void request_end(struct request *request);
+
+/** Logs the failure, but for an interruption, and answers with its errno. */
+void request_answer_error(struct request *request, const struct error *err);
+
+#endif
