@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/file_source.h"
+#include "cli/command.h"
+#include "glancefs/cleanup.h"
+#include "glancefs/limits.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#define COMMAND "status"
+
+static const char help[] = "Usage: glancefs status [--json] MOUNT\n"
+                           "Shows what the mount MOUNT is doing.\n"
+                           "\n"
+                           "  --json      as the mount itself says it, for scripts\n"
+                           "  -h, --help  this text\n";
+
+DEFINE_CLEANUP(struct json_object, json_object_put)
+
+/* --- reading --- */
+
+/* Reads MOUNT/status. Not by its size: that is the one of the text frozen last. */
+static int read_status(const char *mount_point, char **ret, struct error *err)
+{
+    CLEANUP(memory_free) char *path = NULL;
+    CLEANUP(file_close) FILE *file = NULL;
+    size_t capacity = 0;
+    char *text = NULL;
+
+    if (asprintf(&path, "%s/status", mount_point) < 0)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    file = fopen(path, "re");
+    if (file == NULL)
+        return error_set_errno(err, errno, "%s", path);
+    if (getdelim(&text, &capacity, '\0', file) < 0) {
+        free(text);
+        return error_set_errno(err, errno, "%s", path);
+    }
+    *ret = text;
+    return 0;
+}
+
+static int parse_status(const char *text, const char *mount_point, struct json_object **ret,
+                        struct error *err)
+{
+    struct json_object *status = json_tokener_parse(text);
+
+    if (json_object_is_type(status, json_type_object) &&
+        json_object_object_get_ex(status, "counters", NULL)) {
+        *ret = status;
+        return 0;
+    }
+    (void)json_object_put(status);
+    return error_set(err, ERROR_NOT_FOUND, "%s is no mount of glancefs", mount_point);
+}
+
+/* --- showing; a member that is missing shows as 0 or nothing --- */
+
+static const char *text_of(struct json_object *object, const char *name)
+{
+    const char *text = json_object_get_string(json_object_object_get(object, name));
+
+    return text != NULL ? text : "-";
+}
+
+static uint64_t number_of(struct json_object *object, const char *name)
+{
+    return json_object_get_uint64(json_object_object_get(object, name));
+}
+
+/* "1.5 GiB" in a buffer of the caller. */
+static const char *size_text(uint64_t bytes, char buffer[32])
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    double value = (double)bytes;
+    size_t unit = 0;
+
+    while (value >= 1024 && unit + 1 < sizeof units / sizeof units[0]) {
+        value /= 1024;
+        unit++;
+    }
+    (void)snprintf(buffer, 32, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+    return buffer;
+}
+
+/* One line for each of an array: the image and how far it has come. */
+static void show_images(struct json_object *status, const char *name, const char *heading,
+                        const char *done, const char *total)
+{
+    struct json_object *images = json_object_object_get(status, name);
+    const size_t count =
+        json_object_is_type(images, json_type_array) ? json_object_array_length(images) : 0;
+    char first[32];
+    char second[32];
+
+    (void)printf("%-9s %zu\n", heading, count);
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *image = json_object_array_get_idx(images, i);
+
+        (void)printf("  %s  %s of %s\n", text_of(image, "image"),
+                     size_text(number_of(image, done), first),
+                     size_text(number_of(image, total), second));
+    }
+}
+
+static void show_counters(struct json_object *counters)
+{
+    char bytes[32];
+
+    (void)printf("since     %" PRIu64 " opens and %" PRIu64 " refused, ",
+                 number_of(counters, "opens"), number_of(counters, "failed_opens"));
+    (void)printf("%" PRIu64 " verifications and %" PRIu64 " failed, ",
+                 number_of(counters, "verifications"), number_of(counters, "failed_verifications"));
+    (void)printf("%s read, %" PRIu64 " reads failed\n",
+                 size_text(number_of(counters, "read_bytes"), bytes),
+                 number_of(counters, "failed_reads"));
+}
+
+static void show(struct json_object *status)
+{
+    const uint64_t uptime = number_of(status, "uptime_seconds");
+    struct json_object *memory = json_object_object_get(status, "memory");
+    struct json_object *cache = json_object_object_get(status, "cache");
+    char first[32];
+    char second[32];
+
+    (void)printf("glancefs  %s, up %" PRIu64 " h %" PRIu64 " min %" PRIu64 " s\n",
+                 text_of(status, "version"), uptime / 3600, uptime / 60 % 60, uptime % 60);
+    (void)printf("cloud     %s\n", text_of(status, "cloud"));
+    (void)printf("cache     %" PRIu64 " images, %s\n", number_of(cache, "objects"),
+                 size_text(number_of(cache, "stored_bytes"), first));
+    (void)printf("memory    %s locked of at most %s\n",
+                 size_text(number_of(memory, "used_bytes"), first),
+                 size_text(number_of(memory, "capacity_bytes"), second));
+    show_images(status, "streams", "open", "position", "size");
+    show_images(status, "verifications", "verifying", "done_bytes", "total_bytes");
+    show_counters(json_object_object_get(status, "counters"));
+}
+
+static int run(const char *mount_point, bool as_json)
+{
+    CLEANUP(memory_free) char *text = NULL;
+    CLEANUP(json_object_put) struct json_object *status = NULL;
+    struct error err = ERROR_INIT;
+
+    if (read_status(mount_point, &text, &err) < 0 ||
+        parse_status(text, mount_point, &status, &err) < 0)
+        return command_fail(COMMAND, &err);
+    if (as_json)
+        (void)fputs(text, stdout);
+    else
+        show(status);
+    if (fflush(stdout) == 0)
+        return EXIT_CODE_OK;
+    (void)error_set_errno(&err, errno, "standard output");
+    return command_fail(COMMAND, &err);
+}
+
+int command_status(int argc, char **argv)
+{
+    static const struct option long_options[] = {
+        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    bool as_json = false;
+    int option;
+
+    while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+        if (option == 'j') {
+            as_json = true;
+        } else if (option == 'h') {
+            (void)fputs(help, stdout);
+            return EXIT_CODE_OK;
+        } else {
+            return command_usage_error(COMMAND, "bad arguments");
+        }
+    }
+    if (argc - optind != 1)
+        return command_usage_error(COMMAND, "give one mount point");
+    return run(argv[optind], as_json);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/mount_daemon.h"
+
+#include "cli/command.h"
+#include "glancefs/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Waits for the child's word; without one it has failed and printed why. */
+static int wait_for_child(pid_t child, int word_fd)
+{
+    ssize_t size;
+    int status;
+    char word;
+
+    do
+        size = read(word_fd, &word, 1);
+    while (size < 0 && errno == EINTR);
+    if (size == 1)
+        return EXIT_CODE_OK;
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            return EXIT_CODE_FAILED;
+    return WIFEXITED(status) && WEXITSTATUS(status) != EXIT_CODE_OK ? WEXITSTATUS(status)
+                                                                    : EXIT_CODE_FAILED;
+}
+
+int mount_daemon_fork(struct mount_daemon *ret, struct error *err)
+{
+    int ends[2];
+    pid_t child;
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return error_set_errno(err, errno, "pipe");
+    child = fork();
+    if (child < 0) {
+        const int errnum = errno;
+
+        (void)close(ends[0]);
+        (void)close(ends[1]);
+        return error_set_errno(err, errnum, "fork");
+    }
+    if (child == 0) {
+        (void)close(ends[0]);
+        *ret = (struct mount_daemon){.ready_fd = ends[1]};
+        return 0;
+    }
+    (void)close(ends[1]);
+    *ret = (struct mount_daemon){.is_parent = true, .ready_fd = -1};
+    ret->exit_code = wait_for_child(child, ends[0]);
+    (void)close(ends[0]);
+    return 0;
+}
+
+int mount_daemon_ready(struct mount_daemon *daemon, struct error *err)
+{
+    CLEANUP(fd_close) int null_fd = -1;
+    CLEANUP(fd_close) int ready_fd = steal_fd(&daemon->ready_fd);
+
+    if (ready_fd < 0)
+        return 0;
+    null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null_fd < 0)
+        return error_set_errno(err, errno, "/dev/null");
+    if (setsid() < 0 || chdir("/") < 0)
+        return error_set_errno(err, errno, "cannot leave the terminal");
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (dup2(null_fd, fd) < 0)
+            return error_set_errno(err, errno, "cannot leave the terminal");
+    (void)!write(ready_fd, "", 1); /* a parent that is gone needs no word */
+    return 0;
+}

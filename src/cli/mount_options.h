@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line of `glancefs mount`, made into a configuration. */
+#ifndef CLI_MOUNT_OPTIONS_H
+#define CLI_MOUNT_OPTIONS_H
+
+#include "glancefs/cleanup.h"
+#include "glancefs/config.h"
+
+#include <stdbool.h>
+
+struct mount_options {
+    struct config *config; /* complete and valid; its paths are absolute */
+    char *mount_point;     /* absolute */
+    bool is_foreground;
+    bool shows_help; /* nothing else is set then */
+};
+
+/**
+ * Reads the arguments: configuration file, environment, then options in their order. A wrong use is
+ * told on standard error. 0, or the exit code.
+ */
+int mount_options_parse(int argc, char **argv, struct mount_options *ret);
+
+/** Frees what it holds. */
+void mount_options_clear(struct mount_options *options);
+
+/** `CLEANUP(mount_options) struct mount_options options = {0};` clears at the scope's end. */
+__attribute__((unused)) static inline void mount_options_cleanup(struct mount_options *options)
+{
+    mount_options_clear(options);
+}
+
+/** Prints how the command is used, with every option of the configuration. */
+void mount_options_print_help(void);
+
+#endif
