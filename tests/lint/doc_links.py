@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Links in the documentation resolve, the paths it names exist, its lines have 120 columns."""
+"""Links in the documentation resolve, the paths it names exist, its lines but those of tables have 120
+columns."""
 import re
 from typing import Iterator
 
@@ -30,7 +31,7 @@ def broken_link(path, target: str) -> bool:
 def check(root) -> Iterator[Finding]:
     for path in [*files(root, ".md"), *root.glob("*.md")]:
         for number, line in enumerate(read(path).splitlines(), 1):
-            if len(line) > COLUMNS:
+            if len(line) > COLUMNS and not line.startswith("|"):
                 yield Finding(path, number, f"{len(line)} columns, at most {COLUMNS}")
             for target in LINK.findall(line):
                 if broken_link(path, target):

@@ -12,7 +12,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')
 HOMES = (
     (re.compile(r"(^|/)fuse[^/]*\.h$|linux/fuse\.h$"), ("src/fuse",)),
     (re.compile(r"^gcrypt\.h$|^gpg-error\.h$|^openssl/|^nettle/|^sodium"), ("src/crypto",)),
-    (re.compile(r"^json-c/|^json\.h$"), ("src/services", "src/view", "src/cli")),
+    (re.compile(r"^json-c/|^json\.h$"), ("src/services", "src/cache", "src/view", "src/cli")),
     (re.compile(r"^ini\.h$"), ("src/base",)),
     (re.compile(r"^systemd/"), ("src/base",)),
     (re.compile(r"^zlib\.h$"), ("src/codec",)),

@@ -18,10 +18,12 @@ def flags_of_libraries():
 def check(root) -> Iterator[Finding]:
     flags = flags_of_libraries()
     for path in files(root, ".h", under=("include", "src", "tests")):
+        # The fixtures of a layer's tests include one another.
+        above = [f"-I{folder}" for folder in path.parents if folder.is_relative_to(root / "tests/unit")]
         # -include, so that a header is not compiled as a main file with its own complaints
         command = ["gcc", "-std=gnu17", "-fsyntax-only", "-Wall", "-Wextra", "-Werror",
                    "-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64", f"-I{root}/include", f"-I{root}/src",
-                   f"-I{root}/tests", *flags, "-include", str(path), "-x", "c", "/dev/null"]
+                   f"-I{root}/tests", *above, *flags, "-include", str(path), "-x", "c", "/dev/null"]
         answer = subprocess.run(command, capture_output=True, text=True, check=False)
         if answer.returncode != 0:
             first = next((line for line in answer.stderr.splitlines() if "error" in line), "fails")

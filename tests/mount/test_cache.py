@@ -70,9 +70,18 @@ def nothing_is_written_outside_of_the_cache(bed):
 
 
 @test
-def a_cache_that_others_may_enter_is_refused(bed):
+def an_empty_cache_that_others_may_enter_is_closed(bed):
     bed.cache.mkdir()
     bed.cache.chmod(0o755)
+    bed.mount()
+    equal(stat.S_IMODE(bed.cache.stat().st_mode), 0o700, "the cache's mode")
+
+
+@test
+def a_foreign_directory_that_others_may_enter_is_refused_as_cache(bed):
+    bed.cache.mkdir()
+    bed.cache.chmod(0o755)
+    (bed.cache / "somebody-elses").write_text("x")
     answer = bed.run(*bed.mount_command(), code=4)
     check(str(bed.cache).encode() in answer.stderr, f"the message is {answer.stderr!r}")
 
