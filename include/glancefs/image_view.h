@@ -137,8 +137,8 @@ struct read_request {
  * (ERROR_SYSTEM). A read that fails or is cancelled does not move the stream. Any thread; never
  * waits.
  *
- * ERROR_CORRUPT: the cached bytes changed since they were verified; the next open fetches them
- * again.
+ * ERROR_CORRUPT: the cached bytes changed since they were verified. The stream has ended then; the
+ * next open fetches them again.
  */
 void read_stream_submit(struct read_stream *stream, struct read_request *request);
 

@@ -60,7 +60,10 @@ struct filesystem *filesystem_of(fuse_req_t req)
 
 static void handle_init(void *userdata, struct fuse_conn_info *connection)
 {
-    (void)userdata;
+    struct filesystem *filesystem = userdata;
+
+    atomic_store(&filesystem->wants_parallel_lookups,
+                 (connection->want & FUSE_CAP_PARALLEL_DIROPS) != 0);
     connection->max_write = FUSE_REQUEST_BYTES;
     /* Page-cache reads are refused, so none should be made ahead. */
     connection->max_readahead = 0;

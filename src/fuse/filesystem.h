@@ -37,8 +37,9 @@ struct filesystem {
     struct request_list requests; /* not answered yet */
     struct open_handles handles;
     struct timespec started;
-    atomic_bool refuses_opens; /* draining: open fails with ESHUTDOWN */
-    atomic_size_t status_size; /* of the status text that was frozen last */
+    atomic_bool refuses_opens;          /* draining: open fails with ESHUTDOWN */
+    atomic_size_t status_size;          /* of the status text that was frozen last */
+    atomic_bool wants_parallel_lookups; /* FUSE_INIT is to be answered so: device_io.h */
 };
 
 /** `config` and `index` are borrowed. */

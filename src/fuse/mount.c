@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "fuse/device_io.h"
 #include "fuse/filesystem.h"
 #include "fuse/receive_loop.h"
 
@@ -146,7 +147,8 @@ int mount_open(const struct config *config, struct image_index *index, struct se
         return error_set(err, ERROR_SYSTEM, "cannot mount on %s", mount_point);
     mount->is_mounted = true;
     warn_of_request_timeouts();
-    if (receive_loop_start(mount->session, arena, config->threads, mount->ended_fd, &mount->loop,
+    if (device_io_install(mount->session, err) < 0 ||
+        receive_loop_start(mount->session, arena, config->threads, mount->ended_fd, &mount->loop,
                            err) < 0)
         return -1;
     *ret = steal(&mount);

@@ -136,8 +136,8 @@ void request_answer_error(struct request *request, const struct error *err)
     const char *name = strerrorname_np(errnum);
 
     log_write(err->kind == ERROR_CANCELLED ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
-              "image %s: %s: %s [%s, pid %d uid %u]",
-              request->image_id[0] != '\0' ? request->image_id : "-", request->kind->name,
-              err->message, name != NULL ? name : "?", (int)caller->pid, caller->uid);
+              "%s by pid %d uid %u: image %s: %s [%s]", request->kind->name, (int)caller->pid,
+              caller->uid, request->image_id[0] != '\0' ? request->image_id : "-", err->message,
+              name != NULL ? name : "?");
     (void)fuse_reply_err(request->req, errnum);
 }

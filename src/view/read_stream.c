@@ -38,7 +38,8 @@ struct read_stream {
 
     /* The job's own. */
     uint8_t *ring;
-    uint64_t decrypted; /* position of `plaintext`; at most one request past the stream's */
+    uint64_t decrypted;  /* position of `plaintext`; at most one request past the stream's */
+    struct error damage; /* ends the stream for good, once there is any */
 
     pthread_mutex_t mutex;      /* guards everything below; nothing else is locked inside */
     struct read_request *queue; /* by offset */
@@ -157,6 +158,15 @@ static void count_read(struct read_stream *stream, uint64_t bytes, const struct 
     }
 }
 
+static int check_stream(const struct read_stream *stream, const struct read_request *request,
+                        struct error *err)
+{
+    if (!error_is_set(&stream->damage))
+        return cancel_check(request->cancel, err);
+    *err = stream->damage;
+    return -1;
+}
+
 static void serve(struct read_stream *stream, struct read_request *request)
 {
     struct error error = ERROR_INIT;
@@ -165,9 +175,11 @@ static void serve(struct read_stream *stream, struct read_request *request)
     uint64_t end;
     int count = 0;
 
-    if (cancel_check(request->cancel, &error) < 0 ||
+    if (check_stream(stream, request, &error) < 0 ||
         judge_offset(stream, request, &end, &error) < 0 ||
         decrypt_up_to(stream, end, request->cancel, &error) < 0) {
+        if (error.kind == ERROR_CORRUPT)
+            stream->damage = error;
         count_read(stream, 0, &error);
         request->complete(request, NULL, 0, &error);
         return;

@@ -101,9 +101,10 @@ static int run_both(const struct verification *verification, struct codec_job *c
     return result;
 }
 
-int verification_run(const struct verification *verification, struct cancel *cancel,
-                     struct codec_message **ret_message, struct byte_source **ret_ciphertext,
-                     struct error *err)
+/* One pass. *ret_codec_failed tells on failure that only the codec did. */
+static int run_once(const struct verification *verification, struct cancel *cancel,
+                    struct codec_message **ret_message, struct byte_source **ret_ciphertext,
+                    bool *ret_codec_failed, struct error *err)
 {
     struct codec_job codec = {
         .job.run = run_codec, .verification = verification, .cancel = cancel, .error = ERROR_INIT};
@@ -119,7 +120,24 @@ int verification_run(const struct verification *verification, struct cancel *can
         return 0;
     }
     codec_message_unref(codec.message);
+    *ret_codec_failed = result == 0;
     if (result == 0)
         *err = codec.error;
     return -1;
+}
+
+int verification_run(const struct verification *verification, struct cancel *cancel,
+                     struct codec_message **ret_message, struct byte_source **ret_ciphertext,
+                     struct error *err)
+{
+    const bool was_cached = ciphertext_cache_has(verification->cache, verification->record);
+    bool codec_failed = false;
+    int result = run_once(verification, cancel, ret_message, ret_ciphertext, &codec_failed, err);
+
+    /* A stored copy that went bad was dropped by the cache; the image itself may be sound. */
+    if (result < 0 && was_cached && !codec_failed && err->kind == ERROR_CORRUPT) {
+        atomic_store(verification->progress, 0);
+        result = run_once(verification, cancel, ret_message, ret_ciphertext, &codec_failed, err);
+    }
+    return result;
 }

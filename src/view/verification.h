@@ -32,6 +32,7 @@ struct verification {
  *
  * When both sides fail the cache's error counts: the codec then only saw the data end early. When
  * the codec alone fails, the pass still goes to the end of the image, so that the cache holds it.
+ * When a copy in the cache turns out to be damaged, the image is fetched anew.
  */
 int verification_run(const struct verification *verification, struct cancel *cancel,
                      struct codec_message **ret_message, struct byte_source **ret_ciphertext,
