@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
 #include "base/file_source.h"
 #include "base/uuid.h"
 #include "cli/command.h"
 #include "cli/image_report.h"
+#include "cli/progress.h"
 #include "cli/session.h"
 #include "cli/signal_cancel.h"
 
@@ -229,15 +231,25 @@ static int create_image(const struct images_options *options, struct image_servi
     return image_service_create(images, all, count, NULL, ret, err);
 }
 
+/* Shows how far it is; `data` passes on. */
 static int upload_file(struct image_service *images, const struct image_record *record,
-                       struct byte_source *data, struct cancel *cancel, struct error *err)
+                       struct byte_source **data, struct cancel *cancel, struct error *err)
 {
-    bool has_size;
+    CLEANUP(byte_source_free) struct byte_source *shown = NULL;
+    struct progress progress;
     uint64_t decrypt_size;
+    bool has_size;
+    int result;
 
-    if (image_record_decrypt_size(record, &has_size, &decrypt_size, err) < 0)
+    if (image_record_decrypt_size(record, &has_size, &decrypt_size, err) < 0 ||
+        progress_source_new(*data, &progress, &shown, err) < 0)
         return -1;
-    return image_service_upload(images, image_record_id(record), data, cancel, err);
+    (void)steal(data);
+    progress_start(&progress, stderr, isatty(STDERR_FILENO) != 0, "adding", byte_source_size(shown),
+                   clock_monotonic_ns());
+    result = image_service_upload(images, image_record_id(record), shown, cancel, err);
+    progress_finish(&progress);
+    return result;
 }
 
 static int add_image(const struct images_options *options, char **arguments, struct error *err)
@@ -252,7 +264,7 @@ static int add_image(const struct images_options *options, char **arguments, str
         signal_cancel_start(&cancel, err) < 0 ||
         create_image(options, session->cloud->images, &record, err) < 0)
         return -1;
-    if (upload_file(session->cloud->images, record, data, cancel, err) < 0) {
+    if (upload_file(session->cloud->images, record, &data, cancel, err) < 0) {
         (void)image_service_remove(session->cloud->images, image_record_id(record), NULL, &ignored);
         return -1;
     }
