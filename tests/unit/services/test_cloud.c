@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "glancefs/cloud.h"
 
-#include "service_arena.h"
+#include "support/crypto_arena.h"
 #include "support/temp_dir.h"
 #include "support/testing.h"
 
@@ -72,5 +72,5 @@ int main(void)
         cmocka_unit_test(a_local_cloud_has_all_three_services),
     };
 
-    return cmocka_run_group_tests(tests, service_arena_setup, NULL);
+    return cmocka_run_group_tests(tests, crypto_arena_open, crypto_arena_close);
 }

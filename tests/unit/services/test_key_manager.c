@@ -2,7 +2,7 @@
 #include "glancefs/key_manager.h"
 
 #include "glancefs/limits.h"
-#include "service_arena.h"
+#include "support/crypto_arena.h"
 #include "support/testing.h"
 
 #include <stdio.h>
@@ -79,8 +79,8 @@ static struct fake_manager fake_with(void **state, const char *type, const void 
 
 static void an_id_that_is_no_uuid_is_no_key(void **state)
 {
-    static const char *const ids[] = {"", "..", "../images/x", ID "0",
-                                      "https://host/v1/secrets/" ID};
+    static const char *const ids[] = {"", "..", "../images/x", ID ".payload",
+                                      ("https://host/v1/secrets/" ID)};
     struct fake_manager fake = fake_with(state, "opaque", "x", 1);
     struct secret_metadata metadata;
     struct secure_buffer *payload = NULL;
@@ -257,5 +257,5 @@ int main(void)
         cmocka_unit_test(a_refusal_gives_no_passphrase_and_keeps_nothing),
     };
 
-    return cmocka_run_group_tests(tests, service_arena_setup, NULL);
+    return cmocka_run_group_tests(tests, crypto_arena_open, crypto_arena_close);
 }

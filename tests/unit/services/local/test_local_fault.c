@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "local_cloud_fixture.h"
-#include "service_arena.h"
+#include "support/crypto_arena.h"
 #include "support/memory_sink.h"
 #include "support/memory_source.h"
 #include "support/testing.h"
@@ -231,5 +231,5 @@ int main(void)
         cmocka_unit_test(every_wait_ends_when_cancelled),
     };
 
-    return cmocka_run_group_tests(tests, service_arena_setup, NULL);
+    return cmocka_run_group_tests(tests, crypto_arena_open, crypto_arena_close);
 }

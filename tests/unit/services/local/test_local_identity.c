@@ -2,7 +2,7 @@
 #include "services/local/local_identity.h"
 
 #include "local_cloud_fixture.h"
-#include "service_arena.h"
+#include "support/crypto_arena.h"
 #include "support/testing.h"
 
 #include <stdio.h>
@@ -86,5 +86,5 @@ int main(void)
         cmocka_unit_test(a_cancelled_caller_gets_no_identity),
     };
 
-    return cmocka_run_group_tests(tests, service_arena_setup, NULL);
+    return cmocka_run_group_tests(tests, crypto_arena_open, crypto_arena_close);
 }

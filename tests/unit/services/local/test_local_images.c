@@ -4,7 +4,7 @@
 #include "base/uuid.h"
 #include "glancefs/limits.h"
 #include "local_cloud_fixture.h"
-#include "service_arena.h"
+#include "support/crypto_arena.h"
 #include "support/memory_sink.h"
 #include "support/memory_source.h"
 #include "support/pseudo_random.h"
@@ -599,5 +599,5 @@ int main(void)
         cmocka_unit_test(a_failing_sink_ends_the_download),
     };
 
-    return cmocka_run_group_tests(tests, service_arena_setup, NULL);
+    return cmocka_run_group_tests(tests, crypto_arena_open, crypto_arena_close);
 }

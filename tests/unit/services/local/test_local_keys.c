@@ -4,7 +4,7 @@
 #include "base/uuid.h"
 #include "glancefs/limits.h"
 #include "local_cloud_fixture.h"
-#include "service_arena.h"
+#include "support/crypto_arena.h"
 #include "support/testing.h"
 
 #include <stdio.h>
@@ -300,5 +300,5 @@ int main(void)
         cmocka_unit_test(no_message_holds_the_payload),
     };
 
-    return cmocka_run_group_tests(tests, service_arena_setup, NULL);
+    return cmocka_run_group_tests(tests, crypto_arena_open, crypto_arena_close);
 }

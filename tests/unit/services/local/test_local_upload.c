@@ -3,8 +3,8 @@
 
 #include "glancefs/limits.h"
 #include "local_cloud_fixture.h"
-#include "service_arena.h"
 #include "support/child_process.h"
+#include "support/crypto_arena.h"
 #include "support/memory_sink.h"
 #include "support/memory_source.h"
 #include "support/pseudo_random.h"
@@ -599,5 +599,5 @@ int main(void)
         cmocka_unit_test(watchers_never_see_a_step_back),
     };
 
-    return cmocka_run_group_tests(tests, service_arena_setup, NULL);
+    return cmocka_run_group_tests(tests, crypto_arena_open, crypto_arena_close);
 }
