@@ -113,20 +113,18 @@ static int parse_options(int argc, char **argv, struct command_line *line)
     return 0;
 }
 
-/* MOUNT, or CLOUD MOUNT. */
-static int parse_positionals(int argc, char **argv, struct command_line *line,
-                             const char **ret_mount_point)
+/* MOUNT, or CLOUD MOUNT. Where to mount, or NULL when that was not understood and told. */
+static const char *parse_positionals(int argc, char **argv, struct command_line *line)
 {
     const int count = argc - optind;
 
-    if (count < 1)
-        return command_usage_error(COMMAND, "where to mount is missing");
-    if (count > 2)
-        return command_usage_error(COMMAND, "unexpected argument '%s'", argv[optind + 2]);
     if (count == 2)
         assign(line, "cloud", argv[optind]);
-    *ret_mount_point = argv[argc - 1];
-    return 0;
+    if (count == 1 || count == 2)
+        return argv[argc - 1];
+    (void)command_usage_error(COMMAND,
+                              count < 1 ? "where to mount is missing" : "too many arguments");
+    return NULL;
 }
 
 /* --- configuration --- */
@@ -204,17 +202,17 @@ static int build_config(const struct command_line *line, struct config **ret, st
 /* Everything but the arguments' memory is freed by the caller. */
 static int parse(int argc, char **argv, struct command_line *line, struct mount_options *ret)
 {
-    const char *mount_point = NULL;
+    const char *mount_point;
     struct error err = ERROR_INIT;
-    int exit_code = parse_options(argc, argv, line);
+    const int exit_code = parse_options(argc, argv, line);
 
     ret->shows_help = line->shows_help;
     ret->is_foreground = line->is_foreground;
     if (exit_code != 0 || ret->shows_help)
         return exit_code;
-    exit_code = parse_positionals(argc, argv, line, &mount_point);
-    if (exit_code != 0)
-        return exit_code;
+    mount_point = parse_positionals(argc, argv, line);
+    if (mount_point == NULL)
+        return EXIT_CODE_USAGE;
     if (build_config(line, &ret->config, &err) < 0)
         return command_fail(COMMAND, &err);
     ret->mount_point = absolute_path(mount_point);

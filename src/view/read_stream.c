@@ -25,8 +25,8 @@
  * How long a read waits for the one before it. The kernel sends reads in order, but two threads
  * receive them; only a reader that jumps ever waits so long.
  */
-#define GAP_NS (200 * 1000 * UINT64_C(1000))
-#define GAP_POLL_NS (2 * 1000 * 1000L)
+#define GAP_NS UINT64_C(200000000)
+#define GAP_POLL_NS 2000000L
 
 struct read_stream {
     struct job job;
@@ -172,7 +172,7 @@ static void serve(struct read_stream *stream, struct read_request *request)
     struct error error = ERROR_INIT;
     struct iovec pieces[2];
     uint64_t offset = request->offset;
-    uint64_t end;
+    uint64_t end = 0;
     int count = 0;
 
     if (check_stream(stream, request, &error) < 0 ||

@@ -246,24 +246,23 @@ static int start(struct verified_image *image, struct error *err)
 }
 
 /*
- * Finds the image or starts its verification, and takes a reference. Locked, so that two callers
- * never start the same one.
+ * Finds the image or starts its verification, and takes a reference; NULL when that fails. Locked,
+ * so that two callers never start the same one.
  */
-static int join(struct verified_images *images, struct image_record *record,
-                const struct codec *codec, struct secure_buffer **passphrase,
-                struct verified_image **ret, struct error *err)
+static struct verified_image *join(struct verified_images *images, struct image_record *record,
+                                   const struct codec *codec, struct secure_buffer **passphrase,
+                                   struct error *err)
 {
     CLEANUP(free_image) struct verified_image *fresh = NULL;
     struct verified_image *image = find(images, record, *passphrase);
 
     if (image == NULL) {
         if (new_image(images, record, codec, passphrase, &fresh, err) < 0 || start(fresh, err) < 0)
-            return -1;
+            return NULL;
         image = steal(&fresh);
     }
     image->references++;
-    *ret = image;
-    return 0;
+    return image;
 }
 
 /* The key manager just gave this key for the image. Locked. */
@@ -311,11 +310,11 @@ int verified_images_acquire(struct verified_images *images, struct image_record 
     CLEANUP(verified_image_release) struct verified_image *image = NULL;
     struct monitor_waiter waiter;
     bool nobody_waits = false;
-    int result;
+    int result = -1;
 
     monitor_enter(&images->monitor, cancel, &waiter);
-    result = join(images, record, codec, &unused_passphrase, &image, err);
-    if (result == 0) {
+    image = join(images, record, codec, &unused_passphrase, err);
+    if (image != NULL) {
         nobody_waits = wait_verified(image, cancel);
         result = outcome(image, cancel, err);
     }
