@@ -33,7 +33,7 @@ static const char help[] =
 struct key_options {
     struct session_options session;
     const char *name;
-    const char *type;
+    const char *type; /* NULL: passphrase */
     bool shows_help;
 };
 
@@ -63,6 +63,11 @@ static int parse_options(int argc, char **argv, struct key_options *options)
             return command_usage_error(COMMAND, "bad option '%s'", argv[optind - 1]);
     }
     return 0;
+}
+
+static const char *type_of(const struct key_options *options)
+{
+    return options->type == NULL ? TYPE_PASSPHRASE : options->type;
 }
 
 static int make_key(const char *type, struct secure_arena *arena, struct secure_buffer **ret,
@@ -103,13 +108,14 @@ static int fill_metadata(const struct key_options *options, struct secret_metada
                          struct error *err)
 {
     const char *name = options->name == NULL ? "" : options->name;
+    const char *type = type_of(options);
 
-    if (strlen(options->type) >= sizeof ret->secret_type)
-        return error_set(err, ERROR_INVALID, "unknown secret type '%s'", options->type);
+    if (strlen(type) >= sizeof ret->secret_type)
+        return error_set(err, ERROR_INVALID, "unknown secret type '%s'", type);
     if (strlen(name) >= sizeof ret->name)
         return error_set(err, ERROR_INVALID, "the name is longer than %zu bytes",
                          sizeof ret->name - 1);
-    (void)snprintf(ret->secret_type, sizeof ret->secret_type, "%s", options->type);
+    (void)snprintf(ret->secret_type, sizeof ret->secret_type, "%s", type);
     (void)snprintf(ret->name, sizeof ret->name, "%s", name);
     return 0;
 }
@@ -129,18 +135,18 @@ static int store_key(const struct key_options *options, const char *file, char r
         session_make_local_cloud(config, COMMAND, err) < 0 ||
         session_open(config, SESSION_COMMAND_ARENA_BYTES, &session, err) < 0)
         return -1;
-    result = file == NULL ? make_key(options->type, session->arena, &payload, err)
+    result = file == NULL ? make_key(metadata.secret_type, session->arena, &payload, err)
                           : key_file_read(file, session->arena, &payload, err);
     if (result < 0)
         return -1;
     if (file != NULL)
-        warn_of_line_feed(options->type, payload);
+        warn_of_line_feed(metadata.secret_type, payload);
     return key_manager_store(session->cloud->keys, &metadata, payload, NULL, ret_id, err);
 }
 
 static int run(int argc, char **argv, bool imports)
 {
-    struct key_options options = {.type = TYPE_PASSPHRASE};
+    struct key_options options = {0};
     struct error err = ERROR_INIT;
     char id[37];
     int code = parse_options(argc, argv, &options);

@@ -137,7 +137,7 @@ int image_report_json_list(const struct image_list *list, struct error *err)
     if (array == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     for (size_t i = 0; i < list->count; i++) {
-        struct json_object *object;
+        struct json_object *object = NULL;
 
         if (to_json(list->records[i], &object, err) < 0)
             return -1;

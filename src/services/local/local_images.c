@@ -95,17 +95,15 @@ static int get(struct image_service *service, const char *id, struct cancel *can
 
 /* --- list --- */
 
-static int open_listing(int fd, DIR **ret, struct error *err)
+/* A stream of its own over directory `fd`; NULL with errno set when there is none. */
+static DIR *open_listing(int fd)
 {
     CLEANUP(fd_close) int own_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *listing = own_fd < 0 ? NULL : fdopendir(own_fd);
 
-    if (own_fd < 0)
-        return error_set_errno(err, errno, "local cloud: list images");
-    *ret = fdopendir(own_fd);
-    if (*ret == NULL)
-        return error_set_errno(err, errno, "local cloud: list images");
-    (void)steal_fd(&own_fd);
-    return 0;
+    if (listing != NULL)
+        (void)steal_fd(&own_fd);
+    return listing;
 }
 
 static bool id_of_record_name(const char *name, char ret[UUID_TEXT_BYTES])
@@ -160,13 +158,13 @@ static int compare_ids(const void *a, const void *b)
 
 static int list_all(int fd, struct image_list *list, struct cancel *cancel, struct error *err)
 {
-    CLEANUP(closedir) DIR *listing = NULL;
+    CLEANUP(closedir) DIR *listing = open_listing(fd);
     const struct dirent *entry;
     char id[UUID_TEXT_BYTES];
     size_t capacity = 0;
 
-    if (open_listing(fd, &listing, err) < 0)
-        return -1;
+    if (listing == NULL)
+        return error_set_errno(err, errno, "local cloud: list images");
     for (errno = 0; (entry = readdir(listing)) != NULL; errno = 0) {
         if (cancel_check(cancel, err) < 0)
             return -1;

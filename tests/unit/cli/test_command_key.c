@@ -136,6 +136,7 @@ static void import_notes_a_final_line_feed(void **state)
     assert_null(strstr(first->errors, "secret\n"));
     payload = read_secret(&test, id, ".payload", &size);
     assert_int_equal(size, 7);
+    assert_memory_equal(payload, "secret\n", 7);
     run = RUN(test.dir, "key", "key", "import", "--cloud", test.cloud, "--type", "opaque", "-");
     take_id(run, id);
     assert_string_equal(run->errors, "");

@@ -88,7 +88,7 @@ static const struct refusal {
 static char *read_vector(const char *name, size_t *ret_size)
 {
     char path[4096];
-    struct stat status;
+    struct stat status = {0};
     FILE *file;
     char *text;
 

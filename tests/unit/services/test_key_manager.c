@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #define ID "c2fb7546-e548-4e8b-9a3b-78ee2a3dd3d1"
+#define REFERENCE "https://host/v1/secrets/" ID
 
 /* Answers with one secret and counts what it is asked. */
 struct fake_manager {
@@ -79,8 +80,7 @@ static struct fake_manager fake_with(void **state, const char *type, const void 
 
 static void an_id_that_is_no_uuid_is_no_key(void **state)
 {
-    static const char *const ids[] = {"", "..", "../images/x", ID ".payload",
-                                      ("https://host/v1/secrets/" ID)};
+    static const char *const ids[] = {"", "..", "../images/x", ID ".payload", REFERENCE};
     struct fake_manager fake = fake_with(state, "opaque", "x", 1);
     struct secret_metadata metadata;
     struct secure_buffer *payload = NULL;

@@ -404,6 +404,7 @@ static void the_successor_of_a_deleted_image_is_left_alone(void **state)
     assert_int_equal(status_of(test.fixture, IMAGE_ID), IMAGE_STATUS_ACTIVE);
     stored = temp_dir_read(test.fixture->dir, DATA_NAME, &size);
     assert_int_equal(size, 3);
+    assert_memory_equal(stored, "abc", 3);
     end_test(&test);
 }
 
@@ -472,6 +473,7 @@ static void a_link_in_the_place_of_the_part_file_is_not_followed(void **state)
     assert_succeeds(upload(&test, &err));
     victim = temp_dir_read(test.fixture->dir, "victim", &size);
     assert_int_equal(size, 4);
+    assert_memory_equal(victim, "mine", 4);
     assert_data(test.fixture, test.bytes);
     end_test(&test);
 }
