@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cache/cached_source.h"
+
+#include "glancefs/limits.h"
+#include "support/crypto_arena.h"
+#include "support/memory_source.h"
+#include "support/pseudo_random.h"
+#include "support/testing.h"
+
+#include <stdlib.h>
+
+#define SIZE (2 * MIB + 5000)
+
+struct damage {
+    unsigned calls;
+    const struct cache_object *object;
+};
+
+static void note_damage(void *context, struct cache_object *object)
+{
+    struct damage *damage = context;
+
+    damage->calls++;
+    damage->object = object;
+}
+
+static struct cache_object *object_of(struct secure_arena *arena, const uint8_t *bytes, size_t size)
+{
+    struct cache_object *object = NULL;
+    struct gmac_table *tags = NULL;
+    struct error err = ERROR_INIT;
+
+    assert_succeeds(gmac_table_new(arena, &tags, &err));
+    for (size_t done = 0; done < size; done += MIB)
+        assert_succeeds(
+            gmac_table_append(tags, bytes + done, size - done < MIB ? size - done : MIB, &err));
+    assert_succeeds(cache_object_new("name", size, tags, &object, &err));
+    return object;
+}
+
+/* A reader of `object` whose file is `file`; the object lives as long as the reader does. */
+static struct byte_source *reader_of(struct cache_object *object, struct byte_source *file,
+                                     struct damage *damage)
+{
+    const struct damage_listener listener = {note_damage, damage};
+    struct byte_source *source = NULL;
+    struct error err = ERROR_INIT;
+
+    assert_succeeds(cached_source_new(object, file, listener, &source, &err));
+    return source;
+}
+
+static void the_reader_keeps_the_object_alive(void **state)
+{
+    CLEANUP(memory_free) uint8_t *bytes = pseudo_random_bytes(1, SIZE);
+    struct cache_object *object = object_of(*state, bytes, SIZE);
+    struct damage damage = {0};
+    CLEANUP(byte_source_free)
+    struct byte_source *source = reader_of(object, memory_source_new(bytes, SIZE, NULL), &damage);
+    struct error err = ERROR_INIT;
+    uint8_t buffer[100];
+    size_t got;
+
+    cache_object_unref(object);
+    assert_int_equal(byte_source_size(source), SIZE);
+    assert_succeeds(byte_source_pread(source, buffer, 100, MIB - 50, NULL, &got, &err));
+    assert_int_equal(got, 100);
+    assert_memory_equal(buffer, bytes + MIB - 50, 100);
+    assert_int_equal(damage.calls, 0);
+}
+
+static void a_sequential_reader_checks_each_block_once(void **state)
+{
+    CLEANUP(memory_free) uint8_t *bytes = pseudo_random_bytes(1, SIZE);
+    struct cache_object *object = object_of(*state, bytes, SIZE);
+    struct byte_source *file = memory_source_new(bytes, SIZE, NULL);
+    struct damage damage = {0};
+    CLEANUP(byte_source_free) struct byte_source *source = reader_of(object, file, &damage);
+    struct error err = ERROR_INIT;
+    uint8_t buffer[4000];
+    size_t got, offset;
+
+    for (offset = 0; offset < SIZE; offset += got) {
+        assert_succeeds(byte_source_pread(source, buffer, 4000, offset, NULL, &got, &err));
+        assert_true(got > 0);
+        assert_memory_equal(buffer, bytes + offset, got);
+    }
+    assert_int_equal(offset, SIZE);
+    assert_int_equal(memory_source_reads(file), 3);
+    cache_object_unref(object);
+}
+
+static void damage_is_told_and_nothing_is_given_out(void **state)
+{
+    CLEANUP(memory_free) uint8_t *bytes = pseudo_random_bytes(1, SIZE);
+    struct cache_object *object = object_of(*state, bytes, SIZE);
+    struct damage damage = {0};
+    CLEANUP(byte_source_free)
+    struct byte_source *source = reader_of(object, memory_source_new(bytes, SIZE, NULL), &damage);
+    struct error err = ERROR_INIT;
+    uint8_t buffer[16];
+    size_t got;
+
+    bytes[MIB + 9] ^= 4;
+    memset(buffer, 0xaa, sizeof buffer);
+    assert_fails(ERROR_CORRUPT, byte_source_pread(source, buffer, 16, MIB, NULL, &got, &err));
+    assert_int_equal(buffer[0], 0xaa);
+    assert_int_equal(damage.calls, 1);
+    assert_ptr_equal(damage.object, object);
+    /* The block before it is still good, and stays readable. */
+    assert_succeeds(byte_source_pread(source, buffer, 16, 0, NULL, &got, &err));
+    assert_memory_equal(buffer, bytes, 16);
+    cache_object_unref(object);
+}
+
+static void a_file_that_ends_early_is_damage(void **state)
+{
+    CLEANUP(memory_free) uint8_t *bytes = pseudo_random_bytes(1, SIZE);
+    struct cache_object *object = object_of(*state, bytes, SIZE);
+    struct damage damage = {0};
+    CLEANUP(byte_source_free)
+    struct byte_source *source =
+        reader_of(object, memory_source_new(bytes, SIZE - 1, NULL), &damage);
+    struct error err = ERROR_INIT;
+    uint8_t byte;
+    size_t got;
+
+    assert_fails(ERROR_CORRUPT, byte_source_pread(source, &byte, 1, SIZE - 1, NULL, &got, &err));
+    assert_int_equal(damage.calls, 1);
+    cache_object_unref(object);
+}
+
+/* A disk that answers EIO, or a caller who leaves, says nothing about the object. */
+static void a_read_that_fails_is_no_damage(void **state)
+{
+    const struct memory_source_options options = {
+        .fails = true, .fail_at = MIB, .fail_kind = ERROR_UNAVAILABLE};
+    CLEANUP(memory_free) uint8_t *bytes = pseudo_random_bytes(1, SIZE);
+    struct cache_object *object = object_of(*state, bytes, SIZE);
+    struct damage damage = {0};
+    CLEANUP(byte_source_free)
+    struct byte_source *source =
+        reader_of(object, memory_source_new(bytes, SIZE, &options), &damage);
+    CLEANUP(cancel_unref) struct cancel *cancel = NULL;
+    struct error err = ERROR_INIT;
+    uint8_t byte;
+    size_t got;
+
+    assert_fails(ERROR_UNAVAILABLE, byte_source_pread(source, &byte, 1, MIB, NULL, &got, &err));
+    assert_succeeds(cancel_new(&cancel, &err));
+    cancel_request(cancel);
+    assert_fails(ERROR_CANCELLED, byte_source_pread(source, &byte, 1, 0, cancel, &got, &err));
+    assert_int_equal(damage.calls, 0);
+    assert_succeeds(byte_source_pread(source, &byte, 1, 0, NULL, &got, &err));
+    assert_int_equal(byte, bytes[0]);
+    cache_object_unref(object);
+}
+
+static void an_empty_object_reads_as_nothing(void **state)
+{
+    struct cache_object *object = object_of(*state, NULL, 0);
+    struct damage damage = {0};
+    CLEANUP(byte_source_free)
+    struct byte_source *source = reader_of(object, memory_source_new("x", 1, NULL), &damage);
+    struct error err = ERROR_INIT;
+    uint8_t byte;
+    size_t got = 99;
+
+    assert_int_equal(byte_source_size(source), 0);
+    assert_succeeds(byte_source_pread(source, &byte, 1, 0, NULL, &got, &err));
+    assert_int_equal(got, 0);
+    cache_object_unref(object);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_reader_keeps_the_object_alive),
+        cmocka_unit_test(a_sequential_reader_checks_each_block_once),
+        cmocka_unit_test(damage_is_told_and_nothing_is_given_out),
+        cmocka_unit_test(a_file_that_ends_early_is_damage),
+        cmocka_unit_test(a_read_that_fails_is_no_damage),
+        cmocka_unit_test(an_empty_object_reads_as_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, crypto_arena_open, crypto_arena_close);
+}
