@@ -175,7 +175,8 @@ def qemu_img_fails_loudly(bed):
     for arguments in (["info"], ["convert", "-f", "raw", "-O", "raw"]):
         extra = [bed.target / "out"] if arguments[0] == "convert" else []
         answer = bed.run("qemu-img", *arguments, view, *extra, code=1)
-        check(b"seek" in answer.stderr, f"qemu-img {arguments[0]} says {answer.stderr!r}")
+        # Usually "Illegal seek". Its io_uring may interrupt its own open, which is as loud.
+        check(b"Could not" in answer.stderr, f"qemu-img {arguments[0]} says {answer.stderr!r}")
 
 
 @test
