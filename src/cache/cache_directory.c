@@ -75,10 +75,11 @@ static void remove_temporaries(int fd)
             (void)unlinkat(fd, entry->d_name, 0);
 }
 
-int cache_directory_open(const char *path, int *ret_fd, struct error *err)
+int cache_directory_open_subdirectory(const char *path, const char *name, int *ret_fd,
+                                      struct error *err)
 {
     CLEANUP(fd_close) int cache = -1;
-    CLEANUP(fd_close) int objects = -1;
+    CLEANUP(fd_close) int subdirectory = -1;
 
     if (mkdir(path, S_IRWXU) < 0 && errno != EEXIST)
         return error_set_errno(err, errno, "cache %s", path);
@@ -87,13 +88,21 @@ int cache_directory_open(const char *path, int *ret_fd, struct error *err)
         return error_set_errno(err, errno, "cache %s", path);
     if (require_private(cache, path, err) < 0)
         return -1;
-    if (mkdirat(cache, OBJECTS, S_IRWXU) < 0 && errno != EEXIST)
-        return error_set_errno(err, errno, "cache %s/" OBJECTS, path);
-    objects = openat(cache, OBJECTS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (objects < 0)
-        return error_set_errno(err, errno, "cache %s/" OBJECTS, path);
-    remove_temporaries(objects);
-    *ret_fd = steal_fd(&objects);
+    /* Synced, so that what becomes durable in it does not vanish with it. */
+    if ((mkdirat(cache, name, S_IRWXU) < 0 && errno != EEXIST) || fsync(cache) < 0)
+        return error_set_errno(err, errno, "cache %s/%s", path, name);
+    subdirectory = openat(cache, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (subdirectory < 0)
+        return error_set_errno(err, errno, "cache %s/%s", path, name);
+    *ret_fd = steal_fd(&subdirectory);
+    return 0;
+}
+
+int cache_directory_open(const char *path, int *ret_fd, struct error *err)
+{
+    if (cache_directory_open_subdirectory(path, OBJECTS, ret_fd, err) < 0)
+        return -1;
+    remove_temporaries(*ret_fd);
     return 0;
 }
 

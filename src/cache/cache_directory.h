@@ -17,6 +17,13 @@
  */
 int cache_directory_open(const char *path, int *ret_fd, struct error *err);
 
+/**
+ * Opens (makes, with mode 0700) the directory `name` of the cache `path`, which must be ours alone
+ * as said above. The caller owns *ret_fd.
+ */
+int cache_directory_open_subdirectory(const char *path, const char *name, int *ret_fd,
+                                      struct error *err);
+
 /** Removes all objects of image `id` but `keep` (NULL for none). Best effort. */
 void cache_directory_remove_others(int fd, const char *id, const char *keep);
 
