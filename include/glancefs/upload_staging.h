@@ -8,7 +8,8 @@
  * comparing the service's size and hash with ours. What is not sealed is purged at start. A failed
  * upload keeps its ciphertext until somebody drops it.
  *
- * Everybody who works on a staged file holds flock(2) on it, so that a daemon and commands of the
+ * Everybody who works on a staged file holds a lock on it (an open file description lock, fcntl(2):
+ * unlike flock it can be asked about without being taken), so that a daemon and commands of the
  * same user can share one cache directory. The journal names cloud and project and holds no key.
  */
 #ifndef GLANCEFS_UPLOAD_STAGING_H
@@ -29,9 +30,9 @@ struct upload_staging;
 /** Where a sealed upload is on its way. */
 enum upload_state {
     UPLOAD_SEALED,    /* complete and durable here, waiting for its turn or for a retry */
-    UPLOAD_UPLOADING, /* being sent */
+    UPLOAD_UPLOADING, /* being sent, by us or by another process */
     UPLOAD_ACTIVE,    /* the image is active with our bytes; remembered by this process only */
-    UPLOAD_FAILED,    /* refused for good; the ciphertext is kept */
+    UPLOAD_FAILED,    /* refused for good, or its journal cannot be read; all of it is kept */
 };
 
 /** The state's name as users see it: "sealed", "uploading", "active", "failed". */
@@ -43,31 +44,34 @@ struct upload_info {
     enum upload_state state;
     uint64_t plaintext_bytes;
     uint64_t stored_bytes;
-    uint64_t sent_bytes; /* of the attempt under way */
+    uint64_t sent_bytes; /* of the attempt under way in this process, else 0 */
     int64_t sealed_at;   /* seconds since the epoch */
-    unsigned attempts;
-    char error[ERROR_MESSAGE_BYTES]; /* why the last attempt failed, or "" */
+    unsigned attempts;   /* how often its data was sent, by whomever */
+    char error[ERROR_MESSAGE_BYTES]; /* why the last attempt did not end it, or "" */
 };
 
 /** What staging is made from; borrowed, must outlive it. */
 struct upload_staging_parts {
     const char *cache_path;       /* the cache directory; CACHE/staging is made with mode 0700 */
-    const char *cloud;            /* as configured: "local:/srv/cloud" */
+    const char *cloud;            /* as configured: "local:/srv/cloud"; UTF-8 */
     const char *project_id;       /* of our identity; "" for a single tenant */
     struct image_service *images;
     unsigned first_retry_ms;      /* delay after a first failure, doubled up to last_retry_ms; */
     unsigned last_retry_ms;       /* with jitter */
 };
 
-/** Opens the staging directory and purges what was not sealed and nobody holds. */
+/** Opens the staging directory and purges what was not sealed and nobody holds. The crypto libraries
+ *  were set up before. */
 int upload_staging_new(const struct upload_staging_parts *parts, struct upload_staging **ret,
                        struct error *err);
 
 /** Starts the background worker: sealed uploads of our cloud and project that did not fail are
- *  resumed; later ones follow as they are sealed. Others' are left alone. */
+ *  resumed; later ones follow as they are sealed, at once by this process and in time by others.
+ *  Other clouds' and projects' are left alone. Once, before any staged upload. */
 int upload_staging_start(struct upload_staging *staging, struct error *err);
 
-/** Ends the worker (an upload under way is cut short and stays sealed). NULL is allowed. */
+/** Ends the worker (an upload under way is cut short and stays sealed). No other call may be under
+ *  way and every staged upload is freed. NULL is allowed. */
 void upload_staging_free(struct upload_staging *staging);
 DEFINE_CLEANUP(struct upload_staging, upload_staging_free)
 
@@ -83,23 +87,29 @@ struct staged_upload;
 int staged_upload_new(struct upload_staging *staging, const char *id, struct staged_upload **ret,
                       struct error *err);
 
-/** Where the ciphertext goes; owned by the upload. Its commit seals, its abort removes the file. */
+/**
+ * Where the ciphertext goes; owned by the upload. Its commit seals and hands over to the worker, its
+ * abort removes the file. Neither can be cancelled: a failure would be final, and a local disk
+ * answers soon.
+ */
 struct byte_sink *staged_upload_sink(struct staged_upload *upload);
 
-/** A property to set on the image before its data is sent, say "os_decrypt_size". Before commit. */
+/** A property to set on the image before its data is sent, say "os_decrypt_size". Before commit;
+ *  UTF-8, the last value of one name counts. */
 int staged_upload_set_property(struct staged_upload *upload, const char *name, const char *value,
                                struct error *err);
 
 /** The plaintext size, for upload_info. Before commit. */
 void staged_upload_set_plaintext_size(struct staged_upload *upload, uint64_t bytes);
 
-/** Aborts unless sealed; NULL is allowed. A sealed upload is handed to the worker. */
+/** Aborts unless sealed; NULL is allowed. */
 void staged_upload_free(struct staged_upload *upload);
 DEFINE_CLEANUP(struct staged_upload, staged_upload_free)
 
 /* --- sealed uploads --- */
 
-/** The sealed upload of image `id`. ERROR_NOT_FOUND when there is none. Never waits long. */
+/** The sealed upload of image `id`, or the one this process completed lately. ERROR_NOT_FOUND when
+ *  there is none of our cloud and project. Never waits long. */
 int upload_staging_query(struct upload_staging *staging, const char *id, struct upload_info *ret,
                          struct error *err);
 
@@ -110,17 +120,24 @@ int upload_staging_list(struct upload_staging *staging, struct upload_info **ret
 /**
  * Sends the sealed upload of image `id` now, in the calling thread, to that image or to `target`
  * (NULL for the same), with the same retries, until it is active, refused for good, or cancelled.
- * Also one that failed before. ERROR_BUSY when somebody else is sending it.
+ * Also one that failed before. What another target answers is not remembered.
+ *
+ * ERROR_BUSY when somebody else is sending it, ERROR_NOT_FOUND when there is none, ERROR_CORRUPT or
+ * ERROR_UNSUPPORTED when its journal cannot be read; else the error of who refused.
  */
 int upload_staging_send(struct upload_staging *staging, const char *id, const char *target,
                         struct cancel *cancel, struct error *err);
 
-/** Waits until the upload of image `id` is active (0) or failed (-1 with its error), by whomever it
- *  is sent. */
+/**
+ * Waits until the upload of image `id` is active (0) or failed (-1 with its error), by whomever it
+ * is sent. When nothing is staged for it (any more), the image service tells: 0 when the image is
+ * active, with our bytes as far as we know them; else ERROR_NOT_FOUND.
+ */
 int upload_staging_wait(struct upload_staging *staging, const char *id, struct cancel *cancel,
                         struct error *err);
 
-/** Deletes a sealed upload. ERROR_BUSY while it is being sent. */
+/** Deletes a sealed upload, also one whose journal cannot be read. ERROR_BUSY while it is being sent,
+ *  ERROR_DENIED when it belongs to another cloud or project. */
 int upload_staging_drop(struct upload_staging *staging, const char *id, struct error *err);
 
 #endif
