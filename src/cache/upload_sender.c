@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cache/upload_sender.h"
+
+#include "cache/staged_file.h"
+#include "cache/upload_source.h"
+
+#include <string.h>
+#include <strings.h>
+
+struct upload_sender {
+    const struct staging_owner *owner;
+    struct upload_journal *journal;
+    int fd; /* .data, locked */
+    char target[UUID_TEXT_BYTES];
+};
+
+/* --- taking it in hand --- */
+
+static int lock_data(struct upload_sender *sender, const char *id, struct error *err)
+{
+    const int dir_fd = sender->owner->dir_fd;
+
+    if (staged_file_lock(dir_fd, id, STAGED_DATA, &sender->fd, err) == 0)
+        return 0;
+    if (err->kind == ERROR_NOT_FOUND && staged_file_exists(dir_fd, id, STAGED_JOURNAL))
+        return error_set(err, ERROR_CORRUPT, "the staged data of image %s are missing", id);
+    if (err->kind == ERROR_NOT_FOUND)
+        return error_set(err, ERROR_NOT_FOUND, "no upload of image %s is staged", id);
+    if (err->kind == ERROR_BUSY)
+        return error_set(err, ERROR_BUSY, "the upload of image %s is in use", id);
+    return -1;
+}
+
+static int take_in_hand(struct upload_sender *sender, const char *id, struct error *err)
+{
+    if (lock_data(sender, id, err) < 0 ||
+        staging_directory_read_journal(sender->owner->dir_fd, id, &sender->journal, err) < 0)
+        return -1;
+    if (!staging_owner_owns(sender->owner, sender->journal))
+        return error_set(err, ERROR_DENIED,
+                         "the upload of image %s belongs to cloud '%.80s', project '%.64s'", id,
+                         sender->journal->cloud, sender->journal->project_id);
+    return 0;
+}
+
+int upload_sender_new(const struct staging_owner *owner, const char *id, const char *target,
+                      struct upload_sender **ret, struct error *err)
+{
+    CLEANUP(upload_sender_free) struct upload_sender *sender = calloc(1, sizeof *sender);
+
+    if (sender == NULL)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    sender->owner = owner;
+    sender->fd = -1;
+    (void)snprintf(sender->target, sizeof sender->target, "%s", target == NULL ? id : target);
+    if (take_in_hand(sender, id, err) < 0)
+        return -1;
+    *ret = steal(&sender);
+    return 0;
+}
+
+void upload_sender_free(struct upload_sender *sender)
+{
+    if (sender == NULL)
+        return;
+    upload_journal_free(sender->journal);
+    if (sender->fd >= 0)
+        (void)close(sender->fd);
+    free(sender);
+}
+
+bool upload_sender_has_failed(const struct upload_sender *sender)
+{
+    return sender->journal->failed;
+}
+
+const struct upload_journal *upload_sender_journal(const struct upload_sender *sender)
+{
+    return sender->journal;
+}
+
+/* --- what the image's record tells --- */
+
+enum finding {
+    FINDING_QUEUED, /* it waits for its data */
+    FINDING_OURS,   /* active with our bytes */
+    FINDING_UNSURE, /* look again later; *err says why */
+    FINDING_FINAL,  /* it can never become ours; *err says why */
+};
+
+/* Kinds that a repetition does not change. */
+static bool is_final(enum error_kind kind)
+{
+    switch (kind) {
+    case ERROR_NOT_FOUND:
+    case ERROR_DENIED:
+    case ERROR_NO_KEY:
+    case ERROR_KEY_REJECTED:
+    case ERROR_CORRUPT:
+    case ERROR_UNSUPPORTED:
+    case ERROR_TOO_LARGE:
+    case ERROR_READ_ONLY:
+    case ERROR_INVALID:
+        return true;
+    case ERROR_NONE:
+    case ERROR_UNAVAILABLE:
+    case ERROR_TIMEOUT:
+    case ERROR_EXHAUSTED:
+    case ERROR_CANCELLED:
+    case ERROR_BUSY:
+    case ERROR_NO_SPACE:
+    case ERROR_EXISTS:
+    case ERROR_SYSTEM:
+        break;
+    }
+    return false;
+}
+
+static enum finding finding_of_error(const struct error *err)
+{
+    return is_final(err->kind) ? FINDING_FINAL : FINDING_UNSURE;
+}
+
+bool upload_journal_describes(const struct upload_journal *journal,
+                              const struct image_record *record)
+{
+    const char *algorithm = image_record_hash_algo(record);
+    const char *value = image_record_hash_value(record);
+    const char *checksum = image_record_checksum(record);
+    uint64_t size;
+
+    if (image_record_status(record) != IMAGE_STATUS_ACTIVE || !image_record_size(record, &size) ||
+        size != journal->stored_bytes)
+        return false;
+    if (algorithm != NULL && value != NULL && strcasecmp(algorithm, "sha512") == 0)
+        return strcasecmp(value, journal->sha512) == 0;
+    return checksum != NULL && strcasecmp(checksum, journal->md5) == 0;
+}
+
+static enum finding judge(const struct upload_sender *sender, const struct image_record *record,
+                          struct error *err)
+{
+    const enum image_status status = image_record_status(record);
+
+    switch (status) {
+    case IMAGE_STATUS_QUEUED:
+        return FINDING_QUEUED;
+    case IMAGE_STATUS_SAVING:
+    case IMAGE_STATUS_UPLOADING:
+    case IMAGE_STATUS_IMPORTING:
+        (void)error_set(err, ERROR_BUSY, "image %s is %s", sender->target,
+                        image_status_name(status));
+        return FINDING_UNSURE;
+    case IMAGE_STATUS_ACTIVE:
+        if (upload_journal_describes(sender->journal, record))
+            return FINDING_OURS;
+        (void)error_set(err, ERROR_EXISTS, "image %s is active with other data", sender->target);
+        return FINDING_FINAL;
+    case IMAGE_STATUS_DEACTIVATED:
+    case IMAGE_STATUS_KILLED:
+    case IMAGE_STATUS_DELETED:
+    case IMAGE_STATUS_PENDING_DELETE:
+        break;
+    }
+    (void)error_set(err, ERROR_DENIED, "image %s is %s", sender->target, image_status_name(status));
+    return FINDING_FINAL;
+}
+
+/* An answer that makes no sense says nothing about the image: only "gone" and "forbidden" count. */
+static enum finding look(const struct upload_sender *sender, struct image_service *images,
+                         struct cancel *cancel, struct image_record **ret, struct error *err)
+{
+    if (image_service_get(images, sender->target, cancel, ret, err) == 0)
+        return judge(sender, *ret, err);
+    return err->kind == ERROR_NOT_FOUND || err->kind == ERROR_DENIED ? FINDING_FINAL
+                                                                     : FINDING_UNSURE;
+}
+
+/* --- sending --- */
+
+/* Before the data: what is set while an image is being saved gets lost. */
+static int set_properties(const struct upload_sender *sender, struct image_service *images,
+                          const struct image_record *record, struct cancel *cancel,
+                          struct error *err)
+{
+    const struct upload_journal *journal = sender->journal;
+    CLEANUP(memory_free)
+    struct image_property *differing = calloc(journal->property_count + 1, sizeof *differing);
+    size_t count = 0;
+
+    if (differing == NULL)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    for (size_t i = 0; i < journal->property_count; i++) {
+        const struct image_property *ours = &journal->properties[i];
+        const char *value = image_record_property(record, ours->name);
+
+        if (value == NULL || strcmp(value, ours->value) != 0)
+            differing[count++] = *ours;
+    }
+    if (count == 0)
+        return 0;
+    return image_service_update(images, sender->target, differing, count, cancel, err);
+}
+
+static int send_data(struct upload_sender *sender, struct image_service *images,
+                     _Atomic uint64_t *sent, struct cancel *cancel, struct error *err)
+{
+    CLEANUP(byte_source_free) struct byte_source *source = NULL;
+
+    if (upload_source_new(sender->journal, sender->fd, sent, &source, err) < 0)
+        return -1;
+    sender->journal->attempts++;
+    return image_service_upload(images, sender->target, source, cancel, err);
+}
+
+/* The answer is one thing, what became of the image another: the record has the last word. */
+static enum finding look_after(const struct upload_sender *sender, struct image_service *images,
+                               int result, struct cancel *cancel, struct error *err)
+{
+    CLEANUP(image_record_unref) struct image_record *record = NULL;
+    const struct error answer = *err;
+    enum finding finding = look(sender, images, cancel, &record, err);
+
+    if (finding == FINDING_OURS || (finding == FINDING_FINAL && !is_final(answer.kind)))
+        return finding;
+    if (result < 0) {
+        *err = answer;
+        return finding_of_error(&answer);
+    }
+    if (finding == FINDING_QUEUED)
+        (void)error_set(err, ERROR_UNAVAILABLE,
+                        "image %s is still queued after its data were taken", sender->target);
+    return FINDING_UNSURE;
+}
+
+static enum finding deliver(struct upload_sender *sender, struct image_service *images,
+                            const struct image_record *record, _Atomic uint64_t *sent,
+                            struct cancel *cancel, struct error *err)
+{
+    int result;
+
+    if (set_properties(sender, images, record, cancel, err) < 0)
+        return finding_of_error(err);
+    *err = (struct error)ERROR_INIT;
+    result = send_data(sender, images, sent, cancel, err);
+    return look_after(sender, images, result, cancel, err);
+}
+
+/* --- conclusions --- */
+
+static bool is_news(const struct upload_journal *journal, unsigned attempts,
+                    const struct error *reason)
+{
+    return journal->attempts != attempts || journal->last_error.kind != reason->kind ||
+           strcmp(journal->last_error.message, reason->message) != 0;
+}
+
+/* Lets everybody see why it is not done yet. Only for them: nothing depends on it. */
+static void record_delay(struct upload_sender *sender, unsigned attempts_before,
+                         const struct error *reason)
+{
+    struct error ignored = ERROR_INIT;
+
+    if (strcmp(sender->target, sender->journal->image_id) != 0 ||
+        !is_news(sender->journal, attempts_before, reason))
+        return;
+    upload_journal_set_error(sender->journal, reason, sender->journal->failed);
+    (void)staging_directory_write_journal(sender->owner->dir_fd, sender->journal, &ignored);
+}
+
+/* A refusal that cannot be recorded would be forgotten with this process: rather ask again. */
+static enum upload_outcome refuse(struct upload_sender *sender, struct error *err)
+{
+    struct error problem = ERROR_INIT;
+
+    if (strcmp(sender->target, sender->journal->image_id) != 0)
+        return UPLOAD_OUTCOME_REFUSED;
+    upload_journal_set_error(sender->journal, err, true);
+    if (staging_directory_write_journal(sender->owner->dir_fd, sender->journal, &problem) == 0)
+        return UPLOAD_OUTCOME_REFUSED;
+    sender->journal->failed = false;
+    *err = problem;
+    return UPLOAD_OUTCOME_LATER;
+}
+
+static enum upload_outcome complete(struct upload_sender *sender, struct error *err)
+{
+    if (staging_directory_remove(sender->owner->dir_fd, sender->journal->image_id, err) < 0)
+        return UPLOAD_OUTCOME_LATER;
+    return UPLOAD_OUTCOME_DONE;
+}
+
+enum upload_outcome upload_sender_attempt(struct upload_sender *sender,
+                                          struct image_service *images, _Atomic uint64_t *sent,
+                                          struct cancel *cancel, struct error *err)
+{
+    CLEANUP(image_record_unref) struct image_record *record = NULL;
+    const unsigned attempts = sender->journal->attempts;
+    enum finding finding = look(sender, images, cancel, &record, err);
+
+    if (finding == FINDING_QUEUED)
+        finding = deliver(sender, images, record, sent, cancel, err);
+    if (finding == FINDING_OURS)
+        return complete(sender, err);
+    if (cancel_check(cancel, err) < 0)
+        return UPLOAD_OUTCOME_CUT_SHORT;
+    if (finding == FINDING_FINAL)
+        return refuse(sender, err);
+    record_delay(sender, attempts, err);
+    return UPLOAD_OUTCOME_LATER;
+}
