@@ -9,7 +9,8 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=contrib/debian-packages.sh
 source "$top/contrib/debian-packages.sh"
 
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+if [ -t 1 ]; then bold=$'\033[1m' plain=$'\033[0m'; else bold='' plain=''; fi
+say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 tell() { printf '   %s\n' "$*"; }
 fail() {
     printf '\nQuick start FAILED: %s\n' "$*" >&2
@@ -109,9 +110,9 @@ tell "cp: ${message##*: } - and no file was left behind"
 
 say "7. The cache holds ciphertext only"
 cmp -s <(find "$work/cache" -type f -size +1M -exec sha256sum {} + | cut -d ' ' -f 1 | sort) \
-    <(sha256sum "$work/default.gpg" "$work/uncompressed.gpg" | cut -d ' ' -f 1 | sort) ||
-    fail "the cache holds something else than the two sound images"
-tell "its files are the two sound images as GnuPG wrote them"
+    <(sha256sum "$work"/*.gpg | cut -d ' ' -f 1 | sort) ||
+    fail "the cache holds something else than the stored bytes"
+tell "its files are byte for byte what the image service stores"
 
 say "8. Unmount"
 fusermount3 -u "$work/mount"
