@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "codec/openpgp/compressed.h"
+
+#include "glancefs/limits.h"
+#include "packet_fixture.h"
+
+#include <stdlib.h>
+
+/* A count of bytes that no test output is too large for. */
+static const uint64_t plenty = UINT64_MAX / 2;
+
+/* Decompresses a compressed data packet, in steps, and checks that it was all of its body. */
+static int decompress(const struct octets *packet, const uint64_t *base_bytes, size_t step,
+                      struct octets *ret, struct error *err)
+{
+    CLEANUP(compressed_free) struct compressed *compressed = NULL;
+    struct packet_fixture fixture;
+    int result;
+
+    packet_fixture_start(&fixture, packet, NULL);
+    result = compressed_new(&fixture.body, bed_arena(), base_bytes, NULL, &compressed, err);
+    if (result == 0)
+        result = read_to_end(compressed_stream(compressed), step, ret, err);
+    if (result == 0)
+        result = packet_body_finish(&fixture.body, NULL, err);
+    packet_fixture_stop(&fixture);
+    return result;
+}
+
+static void decompresses_every_algorithm_framing_and_step(void **state)
+{
+    static const enum framing framings[] = {FRAMING_SHORTEST, FRAMING_PARTIAL_512,
+                                            FRAMING_INDETERMINATE};
+    static const size_t steps[] = {1, 13, 64, 1000, 65536};
+    CLEANUP(memory_free) uint8_t *content = pseudo_random_bytes(8, 3000);
+
+    (void)state;
+    /* The second half repeats the first: something to compress. */
+    memcpy(content + 1500, content, 1500);
+    for (size_t i = 0; i < 3 * ELEMENTS_OF(framings) * ELEMENTS_OF(steps); i++) {
+        CLEANUP(octets_clear) struct octets packet = {0};
+        CLEANUP(octets_clear) struct octets got = {0};
+        struct error err = ERROR_INIT;
+
+        build_compressed(&packet, framings[i / 3 % ELEMENTS_OF(framings)], (unsigned)(i % 3),
+                         content, 3000);
+        assert_succeeds(
+            decompress(&packet, &plenty, steps[i / 3 / ELEMENTS_OF(framings)], &got, &err));
+        assert_int_equal(got.size, 3000);
+        assert_memory_equal(got.data, content, 3000);
+    }
+}
+
+static void nothing_compressed_is_nothing(void **state)
+{
+    (void)state;
+    for (unsigned algorithm = 0; algorithm < 3; algorithm++) {
+        CLEANUP(octets_clear) struct octets packet = {0};
+        CLEANUP(octets_clear) struct octets got = {0};
+        struct error err = ERROR_INIT;
+
+        build_compressed(&packet, FRAMING_SHORTEST, algorithm, NULL, 0);
+        assert_succeeds(decompress(&packet, &plenty, 100, &got, &err));
+        assert_int_equal(got.size, 0);
+    }
+}
+
+static void a_stream_cut_anywhere_is_damage(void **state)
+{
+    CLEANUP(memory_free) uint8_t *content = pseudo_random_bytes(9, 200);
+
+    (void)state;
+    for (unsigned algorithm = 1; algorithm < 3; algorithm++) {
+        CLEANUP(octets_clear) struct octets deflated = {0};
+
+        octets_add_u8(&deflated, algorithm);
+        build_deflate(&deflated, algorithm == 2, content, 200);
+        for (size_t size = 1; size < deflated.size; size++) {
+            CLEANUP(octets_clear) struct octets packet = {0};
+            CLEANUP(octets_clear) struct octets got = {0};
+            struct error err = ERROR_INIT;
+
+            build_packet(&packet, 8, FRAMING_SHORTEST, deflated.data, size);
+            assert_fails(ERROR_CORRUPT, decompress(&packet, &plenty, 64, &got, &err));
+            assert_string_equal(err.message, DAMAGED_MESSAGE);
+        }
+    }
+}
+
+static void a_packet_without_an_algorithm_is_damage(void **state)
+{
+    CLEANUP(octets_clear) struct octets packet = {0};
+    CLEANUP(octets_clear) struct octets got = {0};
+    struct error err = ERROR_INIT;
+
+    (void)state;
+    build_packet(&packet, 8, FRAMING_SHORTEST, NULL, 0);
+    assert_fails(ERROR_CORRUPT, decompress(&packet, &plenty, 64, &got, &err));
+}
+
+static void bytes_behind_the_stream_are_damage(void **state)
+{
+    (void)state;
+    for (unsigned algorithm = 1; algorithm < 3; algorithm++) {
+        CLEANUP(octets_clear) struct octets packet = {0};
+        CLEANUP(octets_clear) struct octets body = {0};
+        CLEANUP(octets_clear) struct octets got = {0};
+        struct error err = ERROR_INIT;
+
+        octets_add_u8(&body, algorithm);
+        build_deflate(&body, algorithm == 2, "content", 7);
+        octets_add_u8(&body, 0);
+        build_packet(&packet, 8, FRAMING_SHORTEST, body.data, body.size);
+        assert_fails(ERROR_CORRUPT, decompress(&packet, &plenty, 64, &got, &err));
+        assert_string_equal(err.message, DAMAGED_MESSAGE);
+    }
+}
+
+static void a_stream_that_is_none_is_damage(void **state)
+{
+    static const struct {
+        const char *body;
+        size_t size;
+    } bodies[] = {
+        {"\x02\x78\x9d\x00", 4},                     /* the header's check is wrong */
+        {"\x01\x07\x00\x00", 4},                     /* block type 3 */
+        {"\x02\x78\xbb\x00\x00\x00\x01\x00", 8},     /* wants a preset dictionary */
+        {"\x02\x78\x9c\x03\x00\x00\x00\x00\x02", 9}, /* the Adler-32 is wrong */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(bodies); i++) {
+        CLEANUP(octets_clear) struct octets packet = {0};
+        CLEANUP(octets_clear) struct octets got = {0};
+        struct error err = ERROR_INIT;
+
+        build_packet(&packet, 8, FRAMING_SHORTEST, bodies[i].body, bodies[i].size);
+        assert_fails(ERROR_CORRUPT, decompress(&packet, &plenty, 64, &got, &err));
+        assert_string_equal(err.message, DAMAGED_MESSAGE);
+    }
+}
+
+static void names_algorithms_it_does_not_support(void **state)
+{
+    static const struct {
+        unsigned algorithm;
+        const char *text;
+    } algorithms[] = {{3, "BZip2"}, {4, "algorithm 4"}, {110, "algorithm 110"}};
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(algorithms); i++) {
+        CLEANUP(octets_clear) struct octets packet = {0};
+        CLEANUP(octets_clear) struct octets got = {0};
+        struct error err = ERROR_INIT;
+
+        build_compressed(&packet, FRAMING_SHORTEST, algorithms[i].algorithm, "x", 1);
+        assert_fails(ERROR_UNSUPPORTED, decompress(&packet, &plenty, 64, &got, &err));
+        assert_message_has(algorithms[i].text);
+    }
+}
+
+static void expands_as_far_as_the_ratio_allows(void **state)
+{
+    CLEANUP(memory_free) uint8_t *zeros = calloc(1, 4 * MIB);
+    CLEANUP(octets_clear) struct octets packet = {0};
+    const uint64_t enough = 4 * MIB / LIMIT_EXPANSION_RATIO;
+    const uint64_t too_few = enough / 2;
+    struct error err = ERROR_INIT;
+
+    (void)state;
+    assert_non_null(zeros);
+    build_compressed(&packet, FRAMING_SHORTEST, 2, zeros, 4 * MIB);
+    for (size_t step = 1000; step < 200000; step *= 10) {
+        CLEANUP(octets_clear) struct octets got = {0};
+        CLEANUP(octets_clear) struct octets refused = {0};
+
+        assert_succeeds(decompress(&packet, &enough, step, &got, &err));
+        assert_int_equal(got.size, 4 * MIB);
+        assert_fails(ERROR_TOO_LARGE, decompress(&packet, &too_few, step, &refused, &err));
+        assert_in_range(refused.size, LIMIT_EXPANSION_FREE_BYTES, 2 * MIB + step);
+    }
+}
+
+static void small_output_is_not_judged(void **state)
+{
+    CLEANUP(memory_free) uint8_t *zeros = calloc(1, MIB);
+    CLEANUP(octets_clear) struct octets packet = {0};
+    CLEANUP(octets_clear) struct octets got = {0};
+    const uint64_t none = 0;
+    struct error err = ERROR_INIT;
+
+    (void)state;
+    assert_non_null(zeros);
+    build_compressed(&packet, FRAMING_SHORTEST, 1, zeros, MIB);
+    assert_succeeds(decompress(&packet, &none, 65536, &got, &err));
+    assert_int_equal(got.size, MIB);
+}
+
+static void says_so_when_locked_memory_is_used_up(void **state)
+{
+    CLEANUP(octets_clear) struct octets packet = {0};
+    CLEANUP(memory_free) uint8_t *content = pseudo_random_bytes(10, 100000);
+    struct error err = ERROR_INIT;
+    struct bed_hoard hoard;
+
+    (void)state;
+    build_compressed(&packet, FRAMING_SHORTEST, 2, content, 100000);
+    for (size_t left = 0; left <= 32768; left += 16384) {
+        CLEANUP(octets_clear) struct octets got = {0};
+        int result;
+
+        bed_hoard_memory(&hoard, left);
+        result = decompress(&packet, &plenty, 4096, &got, &err);
+        bed_give_back(&hoard);
+        assert_int_equal(result, -1);
+        assert_int_equal(err.kind, ERROR_EXHAUSTED);
+    }
+}
+
+static void tells_deflated_data_from_stored(void **state)
+{
+    (void)state;
+    for (unsigned algorithm = 0; algorithm < 3; algorithm++) {
+        CLEANUP(compressed_free) struct compressed *compressed = NULL;
+        CLEANUP(octets_clear) struct octets packet = {0};
+        struct packet_fixture fixture;
+        struct error err = ERROR_INIT;
+
+        build_compressed(&packet, FRAMING_SHORTEST, algorithm, "x", 1);
+        packet_fixture_start(&fixture, &packet, NULL);
+        assert_succeeds(
+            compressed_new(&fixture.body, bed_arena(), &plenty, NULL, &compressed, &err));
+        assert_int_equal(compressed_is_deflated(compressed), algorithm != 0);
+        packet_fixture_stop(&fixture);
+    }
+    compressed_free(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        bed_test(decompresses_every_algorithm_framing_and_step),
+        bed_test(nothing_compressed_is_nothing),
+        bed_test(a_stream_cut_anywhere_is_damage),
+        bed_test(a_packet_without_an_algorithm_is_damage),
+        bed_test(bytes_behind_the_stream_are_damage),
+        bed_test(a_stream_that_is_none_is_damage),
+        bed_test(names_algorithms_it_does_not_support),
+        bed_test(expands_as_far_as_the_ratio_allows),
+        bed_test(small_output_is_not_judged),
+        bed_test(says_so_when_locked_memory_is_used_up),
+        bed_test(tells_deflated_data_from_stored),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
