@@ -93,8 +93,9 @@ struct write_index_parts {
     struct upload_staging *staging;
     struct secure_arena *arena;
     /**
-     * Called when a seal that nobody waits for (by close) has ended: `err` is NULL, or says why it
-     * failed. By a thread of the index, with no lock held. May be NULL.
+     * Called when a seal that nobody waits for (by close, or its caller was interrupted) has
+     * ended: `err` is NULL, or says why it failed or was refused. By a thread of the index or the
+     * one that closes, with no lock held. May be NULL.
      */
     void (*on_seal)(void *context, const char *image_id, const struct error *err);
     void *on_seal_context;
@@ -125,8 +126,8 @@ enum write_presence write_index_peek(struct write_index *index, const char *name
  * Attributes of file `name`. Asks the image service only for a name <id> of which nothing is
  * staged, when its record is older than a second. May wait.
  *
- * ERROR_NOT_FOUND: not a name of ours, nothing staged under it, no such image, or one that cannot
- * be written because it is not queued or not encrypted.
+ * ERROR_NOT_FOUND: not a name of ours, nothing staged under it, no such image, or one that is not
+ * queued. A queued one that cannot be written for another reason is found; its open says why.
  */
 int write_index_lookup(struct write_index *index, const char *name, struct cancel *cancel,
                        struct write_attributes *ret, struct error *err);
@@ -252,8 +253,8 @@ int write_index_set_xattr(struct write_index *index, const char *name, const cha
 
 /**
  * The text of "user.glancefs.state", "user.glancefs.size" (as declared, by whomever) or
- * "user.glancefs.error" (why it is poisoned or failed); caller frees. ENODATA when absent, and
- * without waiting for any other name. May wait as write_index_lookup does.
+ * "user.glancefs.error" (why it is poisoned or failed); caller frees. ENODATA when absent; that is
+ * also the answer, without waiting, for any other name. May wait as write_index_lookup does.
  */
 int write_index_get_xattr(struct write_index *index, const char *name, const char *xattr,
                           struct cancel *cancel, char **ret, struct error *err);

@@ -42,6 +42,12 @@ enum staging_phase {
     STAGING_REMOVED, /* and off the list */
 };
 
+/** How a seal ended; belongs to the caller who waits for it. */
+struct seal_outcome {
+    bool is_known;
+    struct error error; /* set when it failed */
+};
+
 struct write_staging {
     struct job job; /* a seal or a disposal; must be first */
     struct write_stagings *set;
@@ -57,7 +63,7 @@ struct write_staging {
     unsigned handles;
     bool has_writer;
     bool seals_at_last_close;
-    bool seal_is_unattended;
+    struct seal_outcome *seal_outcome; /* of who waits for the seal; NULL when nobody does */
     bool size_is_declared_by_xattr;
     uint64_t declared_size; /* by record or xattr, or BYTE_SOURCE_SIZE_UNKNOWN */
     uint64_t size;          /* of the content, for those without the turn */
@@ -94,6 +100,9 @@ struct write_staging *write_stagings_find(struct write_stagings *set, const char
 /** The staging of image `id`, made idle when there is none. NULL without memory. */
 struct write_staging *write_stagings_find_or_add(struct write_stagings *set, const char *id);
 
+/** One more reference. */
+struct write_staging *write_staging_ref(struct write_staging *staging);
+
 /** Takes it off the list, if it is on it; the caller has a reference of its own. */
 void write_staging_unlist(struct write_staging *staging);
 
@@ -117,17 +126,14 @@ int write_staging_check_seal(const struct write_staging *staging, const uint64_t
                              struct error *err);
 
 /** Begins a seal that write_staging_check_seal allows, in the background. */
-int write_staging_begin_seal(struct write_staging *staging, bool is_unattended, struct error *err);
+int write_staging_begin_seal(struct write_staging *staging, struct error *err);
 
 /** Frees the content in the background, when it is poisoned and nobody has the turn. */
 void write_staging_begin_disposal(struct write_staging *staging);
 
 /* --- without it --- */
 
-/** One more reference; the monitor may be locked. */
-struct write_staging *write_staging_ref(struct write_staging *staging);
-
-/** Gives one back; the last one frees. NULL is allowed. Not with the monitor locked. */
+/** Gives a reference back; the last one frees. NULL is allowed. */
 void write_staging_unref(struct write_staging *staging);
 DEFINE_CLEANUP(struct write_staging, write_staging_unref)
 
@@ -138,9 +144,9 @@ int write_staging_take_turn(struct write_staging *staging, struct cancel *cancel
 /** Gives the turn up, and frees the content when it is not wanted any more. */
 void write_staging_end_turn(struct write_staging *staging);
 
-/** Waits for the end of a seal; its error, or ERROR_CANCELLED while it goes on. */
-int write_staging_wait_sealed(struct write_staging *staging, struct cancel *cancel,
-                              struct error *err);
+/** Checks, begins and waits for a seal. ERROR_CANCELLED: interrupted, while the seal goes on. */
+int write_staging_seal(struct write_staging *staging, const uint64_t *expected_size,
+                       struct cancel *cancel, struct error *err);
 
 /** With the turn, which this gives up: frees the content and takes the staging off the list. */
 void write_staging_remove(struct write_staging *staging);
