@@ -70,7 +70,8 @@ int config_new(struct config **ret, struct error *err);
 void config_free(struct config *config);
 DEFINE_CLEANUP(struct config, config_free)
 
-/** Reads an INI file, options before any section or in [glancefs]. ERROR_NOT_FOUND when absent. */
+/** Reads an INI file, options before any section or in [glancefs], in lines of at most 198 bytes
+ *  (libinih's own limit). ERROR_NOT_FOUND when absent. */
 int config_load_file(struct config *config, const char *path, struct error *err);
 
 /** Takes each GLANCEFS_<OPTION> of `environment` (as environ(7)); other names are left alone. */

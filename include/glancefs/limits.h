@@ -6,6 +6,9 @@
 #ifndef GLANCEFS_LIMITS_H
 #define GLANCEFS_LIMITS_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 #define KIB ((size_t)1024)
 #define MIB ((size_t)1024 * KIB)
 

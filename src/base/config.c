@@ -207,7 +207,7 @@ int config_set_mount_options(struct config *config, const char *options, struct 
 
         if (value != NULL)
             *value++ = '\0';
-        if (*option == '\0' || is_ignored_mount_option(option))
+        if ((*option == '\0' && value == NULL) || is_ignored_mount_option(option))
             continue;
         if (config_set(config, option, value == NULL ? "true" : value, "-o", err) < 0)
             return -1;

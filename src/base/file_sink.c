@@ -47,11 +47,9 @@ static int publish_commit(struct byte_sink *sink, struct cancel *cancel, struct 
         return error_set_errno(err, errno, "%s: fsync", file->name);
     if (renameat(file->dir_fd, file->temporary, file->dir_fd, file->name) < 0)
         return error_set_errno(err, errno, "%s: rename", file->name);
-    if (fsync(file->dir_fd) < 0) {
-        (void)error_set_errno(err, errno, "%s: fsync of its directory", file->name);
-        (void)unlinkat(file->dir_fd, file->name, 0);
-        return -1;
-    }
+    /* A failure leaves the new file in place: removing it would lose what it replaced, too. */
+    if (fsync(file->dir_fd) < 0)
+        return error_set_errno(err, errno, "%s: fsync of its directory", file->name);
     return 0;
 }
 

@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/file_source.h"
 
+#include "base/descriptor_wait.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+
+/* Half of the first buffer of file_read_all. */
+#define FIRST_READ_BYTES 2048
 
 struct file_source {
     struct byte_source source;
     int fd;
     uint64_t size;     /* regular files */
     uint64_t position; /* forward-only descriptors */
+    bool lost;         /* forward-only: a failed read took bytes with it */
 };
 
 /* Interrupted system calls go on unless the caller was cancelled. */
@@ -21,13 +27,14 @@ static int regular_pread(struct byte_source *source, void *buffer, size_t size, 
     char *next = buffer;
     size_t got = 0;
 
+    /* No file reaches that far, and pread(2) refuses to look. */
+    if (offset > INT64_MAX - size)
+        size = 0;
     while (got < size) {
         ssize_t result;
 
         if (cancel_check(cancel, err) < 0)
             return -1;
-        if (offset + got > INT64_MAX)
-            break;
         result = pread(file->fd, next + got, size - got, (off_t)(offset + got));
         if (result < 0 && errno != EINTR)
             return error_set_errno(err, errno, "read");
@@ -39,26 +46,36 @@ static int regular_pread(struct byte_source *source, void *buffer, size_t size, 
     return 0;
 }
 
-static int forward_pread(struct byte_source *source, void *buffer, size_t size, uint64_t offset,
-                         struct cancel *cancel, size_t *ret_size, struct error *err)
+/* Reads until `size` bytes or the end came; *got counts them also when it fails. */
+static int read_forward(int fd, char *buffer, size_t size, struct cancel *cancel, size_t *got,
+                        struct error *err)
 {
-    struct file_source *file = (struct file_source *)source;
-    char *next = buffer;
-    size_t got = 0;
-
-    if (offset != file->position)
-        return error_set_errno(err, ESPIPE, "read");
-    while (got < size) {
+    while (*got < size) {
         ssize_t result;
 
-        if (cancel_check(cancel, err) < 0)
+        if (descriptor_wait_readable(fd, cancel, err) < 0)
             return -1;
-        result = read(file->fd, next + got, size - got);
+        result = read(fd, buffer + *got, size - *got);
         if (result < 0 && errno != EINTR)
             return error_set_errno(err, errno, "read");
         if (result == 0)
             break;
-        got += result > 0 ? (size_t)result : 0;
+        *got += result > 0 ? (size_t)result : 0;
+    }
+    return 0;
+}
+
+static int forward_pread(struct byte_source *source, void *buffer, size_t size, uint64_t offset,
+                         struct cancel *cancel, size_t *ret_size, struct error *err)
+{
+    struct file_source *file = (struct file_source *)source;
+    size_t got = 0;
+
+    if (offset != file->position || file->lost)
+        return error_set_errno(err, ESPIPE, "read");
+    if (read_forward(file->fd, buffer, size, cancel, &got, err) < 0) {
+        file->lost = got > 0;
+        return -1;
     }
     file->position += got;
     *ret_size = got;
@@ -142,20 +159,28 @@ int file_read_all(int dir_fd, const char *path, size_t limit, char **ret, size_t
 {
     CLEANUP(byte_source_free) struct byte_source *source = NULL;
     CLEANUP(memory_free) char *text = NULL;
-    size_t capacity;
+    size_t capacity = FIRST_READ_BYTES;
+    size_t size = 0;
+    size_t got;
 
     if (file_source_open(dir_fd, path, &source, err) < 0)
         return -1;
-    /* One byte over the size tells a file that grows from one that is whole. */
-    capacity = byte_source_size(source) < limit ? (size_t)byte_source_size(source) + 1 : limit + 1;
-    text = malloc(capacity + 1);
-    if (text == NULL)
-        return error_set(err, ERROR_EXHAUSTED, "out of memory");
-    if (byte_source_pread(source, text, capacity, 0, NULL, ret_size, err) < 0)
-        return error_prefix(err, "%s", path);
-    if (*ret_size > limit)
-        return error_set(err, ERROR_TOO_LARGE, "%s: over %zu bytes", path, limit);
-    text[*ret_size] = '\0';
+    /* Not by the size: procfs says 0, and a file may grow. */
+    do {
+        char *larger = realloc(text, 2 * capacity);
+
+        if (larger == NULL)
+            return error_set(err, ERROR_EXHAUSTED, "out of memory");
+        text = larger;
+        capacity *= 2;
+        if (byte_source_pread(source, text + size, capacity - size - 1, size, NULL, &got, err) < 0)
+            return error_prefix(err, "%s", path);
+        size += got;
+        if (size > limit)
+            return error_set(err, ERROR_TOO_LARGE, "%s: over %zu bytes", path, limit);
+    } while (got > 0);
+    text[size] = '\0';
     *ret = steal(&text);
+    *ret_size = size;
     return 0;
 }

@@ -10,7 +10,11 @@
 /** Opens a regular file below directory `dir_fd` (or AT_FDCWD), following no link. */
 int file_source_open(int dir_fd, const char *path, struct byte_source **ret, struct error *err);
 
-/** Takes over `fd` on success, be it a file (from its start), a pipe or a socket. */
+/**
+ * Takes over `fd` on success, be it a file (from its start), a pipe or a socket. A forward-only
+ * read that fails after it took bytes leaves the source failed: its next bytes would not be those
+ * of its position.
+ */
 int file_source_from_fd(int fd, struct byte_source **ret, struct error *err);
 
 /** Reads a whole regular file of at most `limit` bytes; *ret is NUL-terminated, caller frees.

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/monitor.h"
 
+#include "base/clock.h"
+
+#include <time.h>
+
 static void wake(void *context)
 {
     struct monitor *monitor = context;
@@ -43,6 +47,16 @@ void monitor_enter(struct monitor *monitor, struct cancel *cancel, struct monito
 void monitor_wait(struct monitor *monitor)
 {
     (void)pthread_cond_wait(&monitor->changed, &monitor->mutex);
+}
+
+void monitor_wait_until(struct monitor *monitor, uint64_t deadline_ns)
+{
+    const struct timespec deadline = {
+        .tv_sec = (time_t)(deadline_ns / NANOSECONDS_PER_SECOND),
+        .tv_nsec = (long)(deadline_ns % NANOSECONDS_PER_SECOND),
+    };
+
+    (void)pthread_cond_clockwait(&monitor->changed, &monitor->mutex, CLOCK_MONOTONIC, &deadline);
 }
 
 void monitor_leave(struct monitor *monitor, struct cancel *cancel, struct monitor_waiter *waiter)

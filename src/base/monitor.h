@@ -17,6 +17,7 @@
 #include "glancefs/cancel.h"
 
 #include <pthread.h>
+#include <stdint.h>
 
 struct monitor {
     pthread_mutex_t mutex;
@@ -39,6 +40,9 @@ void monitor_enter(struct monitor *monitor, struct cancel *cancel, struct monito
 
 /** Waits for monitor_changed or the token; may wake for no reason. */
 void monitor_wait(struct monitor *monitor);
+
+/** The same, at the latest until the CLOCK_MONOTONIC time `deadline_ns` (base/clock.h). */
+void monitor_wait_until(struct monitor *monitor, uint64_t deadline_ns);
 
 /** Unlocks and withdraws the waiter. */
 void monitor_leave(struct monitor *monitor, struct cancel *cancel, struct monitor_waiter *waiter);

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define IDLE_SECONDS 5
@@ -120,7 +121,8 @@ int worker_pool_submit(struct worker_pool *pool, struct job *job, struct error *
         result = start_thread(pool);
     if (pool->threads == 0) {
         (void)pthread_mutex_unlock(&pool->mutex);
-        return error_set_errno(err, result, "cannot start a thread");
+        return error_set(err, ERROR_EXHAUSTED, "cannot start a thread: %s",
+                         strerrordesc_np(result));
     }
     job->next = NULL;
     *pool->last = job;
