@@ -1,18 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cache/cache_object.h"
 
+#include "crypto/hash.h"
+
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* Half of a SHA-256: enough to tell objects apart; the whole value is checked in any case. */
-#define NAME_HASH_DIGITS 32
+static bool is_digest(const char *text)
+{
+    const size_t length = strspn(text, "0123456789abcdef");
+
+    return text[length] == '\0' && length > 0 && length <= 2 * (size_t)HASH_MAXIMUM_BYTES;
+}
 
 void cache_object_name(const struct image_record *record, char ret[CACHE_OBJECT_NAME_BYTES])
 {
     const char *value = image_record_hash_value(record);
 
-    (void)snprintf(ret, CACHE_OBJECT_NAME_BYTES, "%s%s%.*s", image_record_id(record),
-                   value == NULL ? "" : ".", NAME_HASH_DIGITS, value == NULL ? "" : value);
+    if (value == NULL)
+        value = image_record_checksum(record);
+    if (value == NULL || !is_digest(value))
+        value = "";
+    (void)snprintf(ret, CACHE_OBJECT_NAME_BYTES, "%s%s%s", image_record_id(record),
+                   *value == '\0' ? "" : ".", value);
 }
 
 int cache_object_new(const char *name, uint64_t size, struct gmac_table *tags,

@@ -13,8 +13,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-/** Bytes of an object's file name with its NUL. */
-#define CACHE_OBJECT_NAME_BYTES 96
+/** Bytes of an object's file name with its NUL: id, dot, and the digits of a SHA-512. */
+#define CACHE_OBJECT_NAME_BYTES 176
 
 struct cache_object {
     atomic_uint references;
@@ -24,8 +24,9 @@ struct cache_object {
 };
 
 /**
- * The file name of a record's object: the image id and the beginning of its `os_hash_value`, so
- * that a replaced image is another object. Without a hash the id stands alone.
+ * The file name of a record's object: the image id and its `os_hash_value` (without one, its
+ * checksum), so that a replaced image is another object. A value that is no row of hexadecimal
+ * digits comes from outside and must not name a file: then the id stands alone.
  */
 void cache_object_name(const struct image_record *record, char ret[CACHE_OBJECT_NAME_BYTES]);
 

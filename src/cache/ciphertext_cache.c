@@ -77,14 +77,13 @@ static int acquire_slot(struct ciphertext_cache *cache, const char *id, struct c
 {
     struct monitor_waiter waiter;
     struct slot *slot;
-    bool cancelled = false;
+    bool cancelled;
 
     monitor_enter(&cache->monitor, cancel, &waiter);
     slot = use_slot(cache, id);
-    while (slot != NULL && slot->busy && !cancelled) {
+    while (slot != NULL && slot->busy && !cancel_is_requested(cancel))
         monitor_wait(&cache->monitor);
-        cancelled = cancel_is_requested(cancel);
-    }
+    cancelled = cancel_is_requested(cancel);
     if (slot != NULL && cancelled)
         unuse_slot(cache, slot);
     else if (slot != NULL)
@@ -206,7 +205,7 @@ static int verify_from_disk(struct ciphertext_cache *cache, struct image_record 
                             err) < 0)
         return -1;
     if (pass(finding->file, object_verifier_sink(verifier), cancel, err) < 0) {
-        if (err->kind == ERROR_CORRUPT)
+        if (object_verifier_found_mismatch(verifier))
             cache_directory_remove_others(cache->fd, image_record_id(record), NULL);
         return -1;
     }

@@ -22,6 +22,7 @@ struct object_verifier {
     size_t block_size;
     uint64_t size;
     uint64_t expected_size; /* UINT64_MAX when the record has none */
+    bool mismatch;          /* size or hash are not the record's */
 };
 
 /* Tags the current block and passes it on. */
@@ -44,7 +45,8 @@ static int verifier_write(struct byte_sink *sink, const void *bytes, size_t size
     struct object_verifier *verifier = (struct object_verifier *)sink;
     const uint8_t *next = bytes;
 
-    if (size > verifier->expected_size - verifier->size)
+    verifier->mismatch = size > verifier->expected_size - verifier->size;
+    if (verifier->mismatch)
         return error_set(err, ERROR_CORRUPT, "more stored bytes than the record's %" PRIu64,
                          verifier->expected_size);
     if (verifier->observer != NULL &&
@@ -90,7 +92,8 @@ static int verifier_commit(struct byte_sink *sink, struct cancel *cancel, struct
 
     if (verifier->block_size > 0 && finish_block(verifier, cancel, err) < 0)
         return -1;
-    if (check_against_record(verifier, err) < 0)
+    verifier->mismatch = check_against_record(verifier, err) < 0;
+    if (verifier->mismatch)
         return -1;
     if (verifier->file != NULL && byte_sink_commit(verifier->file, cancel, err) < 0)
         return -1;
@@ -133,7 +136,8 @@ static int choose_hash(struct object_verifier *verifier, const struct image_reco
     const char *value = image_record_hash_value(record);
     enum hash_algorithm algorithm;
 
-    if (!require_hash && (name == NULL || value == NULL)) {
+    if (!require_hash &&
+        (name == NULL || value == NULL || !hash_algorithm_from_name(name, &algorithm))) {
         name = "md5";
         value = image_record_checksum(record);
     }
@@ -149,7 +153,7 @@ static int choose_hash(struct object_verifier *verifier, const struct image_reco
     verifier->digest_size = hash_size(algorithm);
     if (strlen(value) != 2 * verifier->digest_size ||
         !decode_hex(value, verifier->digest_size, verifier->digest))
-        return error_set(err, ERROR_INVALID, "os_hash_value is no %s digest", name);
+        return error_set(err, ERROR_UNSUPPORTED, "os_hash_value is no %s digest", name);
     return hash_new(algorithm, &verifier->hash, err);
 }
 
@@ -181,6 +185,11 @@ int object_verifier_new(const struct image_record *record, bool require_hash,
 struct byte_sink *object_verifier_sink(struct object_verifier *verifier)
 {
     return &verifier->sink;
+}
+
+bool object_verifier_found_mismatch(const struct object_verifier *verifier)
+{
+    return verifier->mismatch;
 }
 
 struct gmac_table *object_verifier_take_tags(struct object_verifier *verifier)

@@ -27,6 +27,9 @@ int object_verifier_new(const struct image_record *record, bool require_hash,
 /** The sink side; owned by the verifier. */
 struct byte_sink *object_verifier_sink(struct object_verifier *verifier);
 
+/** True when the bytes themselves were wrong, not the observer, the disk or the caller's patience. */
+bool object_verifier_found_mismatch(const struct object_verifier *verifier);
+
 /** The tags, to be taken over after a successful commit. */
 struct gmac_table *object_verifier_take_tags(struct object_verifier *verifier);
 
