@@ -60,8 +60,9 @@ int cfb_cipher_new(enum cipher_algorithm algorithm, const void *key, const void 
         return error_set(err, ERROR_UNSUPPORTED, "cipher %s: %s",
                          gcry_cipher_algo_name(algorithms[algorithm].gcrypt_id),
                          gcry_strerror(result));
+    /* A weak DES or Blowfish key is the writer's choice; what he wrote must still be read. */
+    (void)gcry_cipher_ctl(cipher->handle, GCRYCTL_SET_ALLOW_WEAK_KEY, NULL, 1);
     result = gcry_cipher_setkey(cipher->handle, key, algorithms[algorithm].key_size);
-    /* A weak DES or Blowfish key is the writer's choice; the schedule is set all the same. */
     if (result != 0 && gcry_err_code(result) != GPG_ERR_WEAK_KEY)
         return error_set(err, ERROR_EXHAUSTED, "cipher key: %s", gcry_strerror(result));
     cfb_cipher_restart(cipher, iv);

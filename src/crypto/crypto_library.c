@@ -5,6 +5,7 @@
  */
 #include "crypto/crypto_library.h"
 
+#include <errno.h>
 #include <gcrypt.h>
 #include <malloc.h>
 #include <openssl/crypto.h>
@@ -19,9 +20,14 @@ static void *allocate(size_t size)
     return malloc(size == 0 ? 1 : size);
 }
 
+/* libgcrypt takes the reason of a NULL from errno. */
 static void *allocate_secure(size_t size)
 {
-    return secure_arena_allocate(library_arena, size == 0 ? 1 : size);
+    void *memory = secure_arena_allocate(library_arena, size == 0 ? 1 : size);
+
+    if (memory == NULL)
+        errno = ENOMEM;
+    return memory;
 }
 
 static int is_secure(const void *memory)
