@@ -6,9 +6,6 @@
 #include "services/http_status.h"
 #include "services/json_document.h"
 
-#include <errno.h>
-#include <time.h>
-
 #define NANOSECONDS_PER_MILLISECOND (NANOSECONDS_PER_SECOND / 1000)
 #define DELAY_MAXIMUM_MS (24 * 3600 * 1000)
 
@@ -27,26 +24,17 @@ static int read_number(struct json_object *document, const char *name, int minim
     return 0;
 }
 
-static struct timespec time_after(int milliseconds)
-{
-    uint64_t when = clock_monotonic_ns() + (uint64_t)milliseconds * NANOSECONDS_PER_MILLISECOND;
-
-    return (struct timespec){.tv_sec = (time_t)(when / NANOSECONDS_PER_SECOND),
-                             .tv_nsec = (long)(when % NANOSECONDS_PER_SECOND)};
-}
-
 static int wait_milliseconds(int milliseconds, struct cancel *cancel, struct error *err)
 {
-    const struct timespec deadline = time_after(milliseconds);
+    const uint64_t deadline_ns =
+        clock_monotonic_ns() + (uint64_t)milliseconds * NANOSECONDS_PER_MILLISECOND;
     struct monitor monitor;
     struct monitor_waiter waiter;
-    int result = 0;
 
     monitor_init(&monitor);
     monitor_enter(&monitor, cancel, &waiter);
-    while (result != ETIMEDOUT && !cancel_is_requested(cancel))
-        result =
-            pthread_cond_clockwait(&monitor.changed, &monitor.mutex, CLOCK_MONOTONIC, &deadline);
+    while (clock_monotonic_ns() < deadline_ns && !cancel_is_requested(cancel))
+        monitor_wait_until(&monitor, deadline_ns);
     monitor_leave(&monitor, cancel, &waiter);
     monitor_destroy(&monitor);
     return cancel_check(cancel, err);

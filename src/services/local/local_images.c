@@ -7,6 +7,7 @@
 #include "glancefs/limits.h"
 #include "services/image_record_json.h"
 #include "services/iso_date.h"
+#include "services/local/local_digest.h"
 #include "services/local/local_directory.h"
 #include "services/local/local_fault.h"
 #include "services/local/local_identity.h"
@@ -25,6 +26,7 @@
 struct local_images {
     struct image_service service;
     struct local_directory *directory;
+    struct local_digests *digests;
 };
 
 DEFINE_CLEANUP(DIR, closedir)
@@ -88,7 +90,9 @@ static int get(struct image_service *service, const char *id, struct cancel *can
     CLEANUP(json_object_put) struct json_object *entity = NULL;
     int fd;
 
-    if (read_answering(service, id, cancel, &fd, &entity, err) < 0)
+    if (read_answering(service, id, cancel, &fd, &entity, err) < 0 ||
+        local_digests_complete(((struct local_images *)service)->digests, fd, id, entity, cancel,
+                               err) < 0)
         return -1;
     return image_record_from_json(entity, ret, err);
 }
@@ -443,6 +447,7 @@ static int upload(struct image_service *service, const char *id, struct byte_sou
 
 static void free_images(struct image_service *service)
 {
+    local_digests_free(((struct local_images *)service)->digests);
     local_directory_free(directory_of(service));
     free(service);
 }
@@ -465,7 +470,8 @@ int local_images_new(const char *path, struct image_service **ret, struct error 
     if (images == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     images->service.ops = &ops;
-    if (local_directory_new(path, "images", &images->directory, err) < 0) {
+    if (local_digests_new(&images->digests, err) < 0 ||
+        local_directory_new(path, "images", &images->directory, err) < 0) {
         free_images(&images->service);
         return -1;
     }

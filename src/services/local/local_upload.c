@@ -27,6 +27,14 @@ struct upload {
     uint64_t size_bytes;
 };
 
+/* There, but without a value: as Glance creates it. A record written by hand may leave it out. */
+static bool is_null(struct json_object *entity, const char *name)
+{
+    struct json_object *member = NULL;
+
+    return json_object_object_get_ex(entity, name, &member) && member == NULL;
+}
+
 static int check_may_upload(struct json_object *entity, struct error *err)
 {
     enum image_status status;
@@ -40,8 +48,7 @@ static int check_may_upload(struct json_object *entity, struct error *err)
         return error_set(err, ERROR_BUSY, "it is being saved");
     if (status != IMAGE_STATUS_QUEUED)
         return error_set(err, ERROR_DENIED, "it is %s", image_status_name(status));
-    if (json_object_object_get(entity, "disk_format") == NULL ||
-        json_object_object_get(entity, "container_format") == NULL)
+    if (is_null(entity, "disk_format") || is_null(entity, "container_format"))
         return error_set(err, ERROR_INVALID,
                          "disk_format and container_format must be set before its data");
     return 0;
