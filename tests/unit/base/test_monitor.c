@@ -168,6 +168,50 @@ static void no_cancellation_is_lost_in_any_race(void **state)
     monitor_destroy(&room.monitor);
 }
 
+static void a_wait_ends_at_its_deadline(void **state)
+{
+    const uint64_t start = clock_monotonic_ns();
+    const uint64_t deadline = start + 50 * NANOSECONDS_PER_SECOND / 1000;
+    struct monitor monitor;
+
+    (void)state;
+    monitor_init(&monitor);
+    monitor_lock(&monitor);
+    while (clock_monotonic_ns() < deadline)
+        monitor_wait_until(&monitor, deadline);
+    /* One that has passed does not wait at all. */
+    monitor_wait_until(&monitor, start);
+    monitor_wait_until(&monitor, 0);
+    monitor_unlock(&monitor);
+    assert_true(clock_monotonic_ns() - start < 10 * NANOSECONDS_PER_SECOND);
+    monitor_destroy(&monitor);
+}
+
+static void *open_door_later(void *argument)
+{
+    sleep_milliseconds(30);
+    open_door(argument);
+    return NULL;
+}
+
+static void a_change_ends_a_wait_before_its_deadline(void **state)
+{
+    const uint64_t deadline = clock_monotonic_ns() + 60 * NANOSECONDS_PER_SECOND;
+    struct room room = {0};
+    pthread_t opener;
+
+    (void)state;
+    monitor_init(&room.monitor);
+    assert_int_equal(pthread_create(&opener, NULL, open_door_later, &room), 0);
+    monitor_lock(&room.monitor);
+    while (!room.open && clock_monotonic_ns() < deadline)
+        monitor_wait_until(&room.monitor, deadline);
+    monitor_unlock(&room.monitor);
+    assert_int_equal(pthread_join(opener, NULL), 0);
+    assert_true(clock_monotonic_ns() < deadline);
+    monitor_destroy(&room.monitor);
+}
+
 struct tally {
     struct monitor monitor;
     unsigned long value;
@@ -207,6 +251,8 @@ int main(void)
         cmocka_unit_test(a_cancelled_token_ends_its_waiter_and_no_other),
         cmocka_unit_test(a_token_cancelled_before_never_waits),
         cmocka_unit_test(no_cancellation_is_lost_in_any_race),
+        cmocka_unit_test(a_wait_ends_at_its_deadline),
+        cmocka_unit_test(a_change_ends_a_wait_before_its_deadline),
         cmocka_unit_test(the_lock_excludes),
     };
 
