@@ -82,6 +82,10 @@ def clean_up(program: Path, directory: Path):
     for place in reversed(mounted_below(directory)):
         left.append(f"mount {place}")
         subprocess.run(["fusermount3", "-uz", place], check=False)
+    # A daemon that was unmounted ends by itself, a moment later.
+    end = time.monotonic() + 5
+    while any(our_daemons(program, directory)) and not left and time.monotonic() < end:
+        time.sleep(0.02)
     for pid in our_daemons(program, directory):
         left.append(f"process {pid}")
         try:
