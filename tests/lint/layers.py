@@ -17,7 +17,7 @@ CONTRACTS = {
     "services": {"image_record", "identity_service", "image_service", "key_manager", "cloud"},
     "cache": {"ciphertext_cache", "upload_staging"},
     "codec": {"codec"},
-    "view": {"image_view"},
+    "view": {"image_view", "write_index"},
 }
 
 # layer: (whose contracts it may include, whose private headers)
