@@ -326,9 +326,16 @@ def an_image_deleted_from_glance_is_no_longer_served(bed):
 
 
 @test
-def an_image_without_hash_is_refused_while_require_hash_is_on(bed):
+def a_hand_written_record_without_hash_is_hashed_by_the_local_cloud(bed):
+    image = bed.image(DATA, os_hash_algo=None, os_hash_value=None, checksum=None)
+    bed.mount()
+    same_bytes(bed.run("cat", bed.view(image)).stdout, DATA, "cat's output")
+
+
+@test
+def an_image_with_an_unknown_hash_is_refused_while_require_hash_is_on(bed):
     stored = stored_message(bed)
-    image = bed.cloud.add_image(stored, bed.cloud.add_secret(), os_hash_algo=None, os_hash_value=None)
+    image = bed.cloud.add_image(stored, bed.cloud.add_secret(), os_hash_algo="crc32", os_hash_value="00" * 4)
     bed.mount()
     bed.refused(image, errno.EOPNOTSUPP, "hash")
 
