@@ -178,7 +178,8 @@ static uint8_t *lie(const struct fake_image *image, size_t *ret_size)
 
     if (bytes == NULL)
         abort();
-    memcpy(bytes, image->bytes, image->size);
+    if (image->size > 0)
+        memcpy(bytes, image->bytes, image->size);
     if (download->flips_a_bit)
         bytes[download->flip_at] ^= 0x10;
     *ret_size = image->size - download->missing_bytes + download->extra_bytes;
@@ -214,7 +215,7 @@ static int fake_download(struct image_service *service, const struct image_recor
 {
     struct fake_image_service *fake = (struct fake_image_service *)service;
     CLEANUP(memory_free) uint8_t *bytes = NULL;
-    struct fake_image image;
+    struct fake_image image = {0};
     size_t size;
     int result;
 

@@ -41,8 +41,10 @@ static void the_table_has_exactly_the_options_of_the_configuration(void **state)
     for (size_t i = 0; i < ELEMENTS_OF(names); i++) {
         const struct option_row *row = option_row_find(names[i]);
 
-        if (row == NULL)
+        if (row == NULL) {
             fail_msg("%s is not in the table", names[i]);
+            return;
+        }
         assert_string_equal(row->option.name, names[i]);
     }
     assert_int_equal(option_count(), ELEMENTS_OF(names));

@@ -126,8 +126,8 @@ static void control_characters_are_replaced(void **state)
     size_t length = 0;
 
     (void)state;
-    for (char c = 1; c < ' '; c++)
-        evil[length++] = c;
+    for (int c = 1; c < ' '; c++)
+        evil[length++] = (char)c;
     evil[length++] = 0x7f;
     log_error("[%s]", evil);
     log_error("name\nglancefs: error: forged\r\x1b[2J");
@@ -188,7 +188,8 @@ static void lines_of_many_threads_do_not_mix(void **state)
     }
     for (size_t i = 0; i < 4; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
-    rest = text = end_capture(&capture);
+    text = end_capture(&capture);
+    rest = text;
     while ((line = strsep(&rest, "\n")) != NULL) {
         const char *begin = strstr(line, "begin ");
 

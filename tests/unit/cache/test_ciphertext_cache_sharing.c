@@ -27,9 +27,9 @@ struct caller {
     struct memory_sink_record observed;
     pthread_t thread;
     struct byte_source *source;
-    int result;
-    struct error err;
     uint64_t done_ns; /* when the call returned */
+    struct error err;
+    int result;
     atomic_bool done;
 };
 

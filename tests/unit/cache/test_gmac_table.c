@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 /* Small stand-ins for the 1 MiB blocks: the table takes any size. */
-#define BLOCK_BYTES 512
+#define BLOCK_BYTES ((size_t)512)
 #define BLOCKS 300 /* more than one growth of the table */
 
 static struct gmac_table *table_of(struct secure_arena *arena, const uint8_t *bytes, size_t blocks)
