@@ -159,12 +159,16 @@ static void read_image(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offs
     read_stream_submit(stream, &request->read);
 }
 
+/* A copy is sent: the reader that has its answer may release the handle before we are through. */
 static void read_text(fuse_req_t req, const struct open_handle *handle, size_t size, off_t offset)
 {
     const size_t start = (uint64_t)offset < handle->text_size ? (size_t)offset : handle->text_size;
-    const size_t rest = handle->text_size - start;
+    CLEANUP(memory_free) char *piece = strndup(handle->text + start, size);
 
-    (void)fuse_reply_buf(req, handle->text + start, size < rest ? size : rest);
+    if (piece == NULL)
+        (void)fuse_reply_err(req, ENOMEM);
+    else
+        (void)fuse_reply_buf(req, piece, strlen(piece));
 }
 
 void handle_read(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset,

@@ -125,7 +125,8 @@ static int decrypt_up_to(struct read_stream *stream, uint64_t end, struct cancel
     return 0;
 }
 
-/* Where the bytes that `request` gets end; ESPIPE when it starts at the wrong place. */
+/* Where the bytes that `request` gets end (at its offset when there are none); ESPIPE when it
+ * starts at the wrong place. */
 static int judge_offset(struct read_stream *stream, const struct read_request *request,
                         uint64_t *ret_end, struct error *err)
 {
@@ -177,7 +178,7 @@ static void serve(struct read_stream *stream, struct read_request *request)
 
     if (check_stream(stream, request, &error) < 0 ||
         judge_offset(stream, request, &end, &error) < 0 ||
-        decrypt_up_to(stream, end, request->cancel, &error) < 0) {
+        (end > offset && decrypt_up_to(stream, end, request->cancel, &error) < 0)) {
         if (error.kind == ERROR_CORRUPT)
             stream->damage = error;
         count_read(stream, 0, &error);
@@ -188,7 +189,7 @@ static void serve(struct read_stream *stream, struct read_request *request)
         pieces[count] = piece_at(stream, offset, end);
         offset += pieces[count++].iov_len;
     }
-    if (end > position_of(stream) && request->offset < stream->entry.size)
+    if (end > request->offset && end > position_of(stream))
         atomic_store(&stream->entry.position, end);
     count_read(stream, end - request->offset, NULL);
     request->complete(request, pieces, count, NULL);
