@@ -127,7 +127,6 @@ enum write_presence write_index_peek(struct write_index *index, const char *name
                                      struct write_attributes *ret)
 {
     struct image_attributes queued;
-    struct upload_info info;
     struct write_name parsed;
     enum write_presence presence;
 
@@ -136,28 +135,41 @@ enum write_presence write_index_peek(struct write_index *index, const char *name
     presence = peek_stagings(index, name, &parsed, ret);
     if (presence != WRITE_UNKNOWN)
         return presence;
-    if (write_index_find_upload(index, name, ret, &info))
-        return WRITE_PRESENT;
     if (attribute_cache_get(index->queued, name, &queued) != ATTRIBUTES_FRESH)
         return WRITE_UNKNOWN;
     describe_queued(name, queued.updated_at, ret);
     return WRITE_PRESENT;
 }
 
-/* Asks for the record anew and remembers it while the image is queued. */
+/* Remembers a queued image, but not while it is written: once it is sealed there must be nothing
+ * that still tells of an empty file. */
+static void remember_queued(struct write_index *index, struct image_record *record,
+                            bool keep_record)
+{
+    struct monitor *monitor = &index->stagings->monitor;
+    const struct write_staging *staging;
+    struct image_attributes ignored;
+    bool is_staged;
+
+    monitor_lock(monitor);
+    staging = write_stagings_find(index->stagings, image_record_id(record));
+    is_staged = staging != NULL && write_staging_has_file(staging);
+    monitor_unlock(monitor);
+    if (is_staged || image_record_status(record) != IMAGE_STATUS_QUEUED)
+        attribute_cache_drop(index->queued, image_record_id(record));
+    else
+        attribute_cache_put(index->queued, record, keep_record, &ignored);
+}
+
+/* Asks for the record anew. */
 static int fetch_record(struct write_index *index, const char *id, struct cancel *cancel,
                         struct image_record **ret, struct error *err)
 {
-    struct image_attributes attributes;
-
     if (image_service_get(index->parts.cloud->images, id, cancel, ret, err) < 0) {
         attribute_cache_drop(index->queued, id);
         return -1;
     }
-    if (image_record_status(*ret) == IMAGE_STATUS_QUEUED)
-        attribute_cache_put(index->queued, *ret, true, &attributes);
-    else
-        attribute_cache_drop(index->queued, id);
+    remember_queued(index, *ret, true);
     return 0;
 }
 
@@ -165,6 +177,7 @@ int write_index_lookup(struct write_index *index, const char *name, struct cance
                        struct write_attributes *ret, struct error *err)
 {
     CLEANUP(image_record_unref) struct image_record *record = NULL;
+    struct upload_info info;
 
     switch (write_index_peek(index, name, ret)) {
     case WRITE_PRESENT:
@@ -174,6 +187,8 @@ int write_index_lookup(struct write_index *index, const char *name, struct cance
     case WRITE_UNKNOWN:
         break;
     }
+    if (write_index_find_upload(index, name, ret, &info))
+        return 0;
     if (fetch_record(index, name, cancel, &record, err) < 0)
         return -1;
     if (image_record_status(record) != IMAGE_STATUS_QUEUED)
@@ -324,7 +339,6 @@ static int add_queued(struct write_index *index, const struct image_list *images
     for (size_t i = 0; i < images->count; i++) {
         struct image_record *record = images->records[i];
         const char *id = image_record_id(record);
-        struct image_attributes attributes;
         struct error reason = ERROR_INIT;
         struct write_target target;
         struct write_attributes file;
@@ -333,8 +347,8 @@ static int add_queued(struct write_index *index, const struct image_list *images
                                &target, &reason) < 0 ||
             is_listed(builder, staged, id) || is_hidden(index, id))
             continue;
-        attribute_cache_put(index->queued, record, false, &attributes);
-        describe_queued(id, attributes.updated_at, &file);
+        remember_queued(index, record, false);
+        describe_queued(id, image_record_updated_at(record), &file);
         if (add_file(builder, &file, err) < 0)
             return -1;
     }
