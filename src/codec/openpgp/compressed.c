@@ -20,7 +20,10 @@ struct compressed {
     struct packet_body *body;
     const uint64_t *base_bytes;
     uint64_t produced; /* bytes */
+    uint64_t consumed; /* bytes of the body up to the end of zlib's stream */
+    uint64_t padding;  /* bytes of the body after that */
     bool is_deflated;
+    bool may_be_padded;
     bool is_initialised; /* zlib has state to free */
     bool has_ended;      /* zlib saw the end of its stream */
     z_stream zlib;
@@ -62,6 +65,7 @@ static int inflate_some(struct compressed *compressed, struct cancel *cancel, st
     compressed->zlib.avail_in = (unsigned)size;
     result = inflate(&compressed->zlib, Z_NO_FLUSH);
     packet_body_skip(compressed->body, size - compressed->zlib.avail_in);
+    compressed->consumed += size - compressed->zlib.avail_in;
     if (result == Z_MEM_ERROR)
         return error_set(err, ERROR_EXHAUSTED, "out of locked memory");
     if (result == Z_BUF_ERROR && size == 0)
@@ -81,6 +85,38 @@ static int check_expansion(const struct compressed *compressed, struct error *er
     return 0;
 }
 
+/* The length that a body of `length` (> 1) is padded to by the Padmé scheme: all but the highest
+ * bits of the length, about as many as its own logarithm has, are made zero by rounding up. */
+static uint64_t padme(uint64_t length)
+{
+    const int exponent = 63 - __builtin_clzll(length);
+    const int exponent_bits = 32 - __builtin_clz((unsigned)exponent);
+    const uint64_t mask = (UINT64_C(1) << (exponent - exponent_bits)) - 1;
+
+    return (length + mask) & ~mask;
+}
+
+/* Nothing may follow zlib's stream, with one exception: by default sq 0.x hides the length of a
+ * message by random octets after the end of raw DEFLATE data, as many as make a Padmé length. */
+static int finish_body(struct compressed *compressed, struct cancel *cancel, struct error *err)
+{
+    const uint8_t *bytes;
+    size_t size;
+
+    if (!compressed->may_be_padded)
+        return packet_body_finish(compressed->body, cancel, err);
+    do {
+        if (packet_body_peek(compressed->body, cancel, &bytes, &size, err) < 0)
+            return -1;
+        packet_body_skip(compressed->body, size);
+        compressed->padding += size;
+    } while (size > 0);
+    if (compressed->padding > 0 &&
+        compressed->consumed + compressed->padding != padme(compressed->consumed))
+        return message_damaged(err);
+    return 0;
+}
+
 static int read_deflated(struct byte_stream *stream, void *buffer, size_t size,
                          struct cancel *cancel, size_t *ret_size, struct error *err)
 {
@@ -95,7 +131,7 @@ static int read_deflated(struct byte_stream *stream, void *buffer, size_t size,
     *ret_size = room - compressed->zlib.avail_out;
     compressed->produced += *ret_size;
     if (*ret_size == 0)
-        return packet_body_finish(compressed->body, cancel, err);
+        return finish_body(compressed, cancel, err);
     return check_expansion(compressed, err);
 }
 
@@ -124,6 +160,7 @@ static int start(struct compressed *compressed, struct secure_arena *arena, uint
         compressed->stream.ops = &stored_ops;
         return 0;
     case COMPRESSION_ID_ZIP:
+        compressed->may_be_padded = true;
         return start_inflate(compressed, arena, RAW_DEFLATE_WINDOW_BITS, err);
     case COMPRESSION_ID_ZLIB:
         return start_inflate(compressed, arena, ZLIB_WINDOW_BITS, err);
@@ -148,6 +185,7 @@ int compressed_new(struct packet_body *body, struct secure_arena *arena, const u
     if (byte_stream_read_exact(&body->stream, &algorithm, 1, cancel, err) < 0 ||
         start(compressed, arena, algorithm, err) < 0)
         return -1;
+    compressed->consumed = 1;
     *ret = steal(&compressed);
     return 0;
 }

@@ -16,8 +16,8 @@ struct compressed;
  * LIMIT_EXPANSION_RATIO times that may (ERROR_TOO_LARGE from a read). Counting from the bottom
  * makes compressed data inside compressed data no way around it.
  *
- * ERROR_UNSUPPORTED: BZip2 or an unknown algorithm. ERROR_EXHAUSTED: the arena is full. Damaged,
- * cut or trailing data is the uniform error of a read or of compressed_finish.
+ * ERROR_UNSUPPORTED: BZip2 or an unknown algorithm. ERROR_EXHAUSTED: the arena is full. Damaged or
+ * cut data is the uniform error of a read, and so is trailing data, but for the padding of sq 0.x.
  */
 int compressed_new(struct packet_body *body, struct secure_arena *arena, const uint64_t *base_bytes,
                    struct cancel *cancel, struct compressed **ret, struct error *err);
