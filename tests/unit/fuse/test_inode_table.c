@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fuse/inode_table.h"
+
+#include "support/testing.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+
+#define PARENT 2
+#define LIMIT 1000
+#define IMAGE_ID "11111111-2222-4333-8444-555555555555"
+#define OTHER_ID "99999999-8888-4777-a666-555555555555"
+
+static int open_table(void **state)
+{
+    struct error err = ERROR_INIT;
+
+    return inode_table_new(LIMIT, (struct inode_table **)state, &err);
+}
+
+static int close_table(void **state)
+{
+    inode_table_free(*state);
+    return 0;
+}
+
+static uint64_t look_up(struct inode_table *table, const char *image_id)
+{
+    struct error err = ERROR_INIT;
+    uint64_t number = 0;
+
+    assert_succeeds(inode_table_look_up(table, PARENT, image_id, &number, &err));
+    return number;
+}
+
+static void a_number_stands_for_its_image(void **state)
+{
+    const uint64_t number = look_up(*state, IMAGE_ID);
+    const uint64_t other = look_up(*state, OTHER_ID);
+    char image_id[UUID_TEXT_BYTES];
+
+    assert_int_not_equal(number, other);
+    assert_true(inode_table_find(*state, number, image_id));
+    assert_string_equal(image_id, IMAGE_ID);
+    assert_true(inode_table_find(*state, other, image_id));
+    assert_string_equal(image_id, OTHER_ID);
+}
+
+static void numbers_that_were_never_given_stand_for_nothing(void **state)
+{
+    char image_id[UUID_TEXT_BYTES];
+
+    assert_false(inode_table_find(*state, 0, image_id));
+    assert_false(inode_table_find(*state, 1, image_id));
+    assert_false(inode_table_find(*state, inode_table_number_of(PARENT, IMAGE_ID), image_id));
+    inode_table_forget(*state, 1, 5);
+    inode_table_forget(*state, UINT64_MAX, UINT64_MAX);
+    assert_int_equal(inode_table_count(*state), 0);
+}
+
+static void an_inode_stays_until_every_lookup_is_forgotten(void **state)
+{
+    const uint64_t number = look_up(*state, IMAGE_ID);
+    char image_id[UUID_TEXT_BYTES];
+
+    assert_int_equal(look_up(*state, IMAGE_ID), number);
+    assert_int_equal(look_up(*state, IMAGE_ID), number);
+    assert_int_equal(inode_table_count(*state), 1);
+    inode_table_forget(*state, number, 2);
+    assert_true(inode_table_find(*state, number, image_id));
+    inode_table_forget(*state, number, 1);
+    assert_false(inode_table_find(*state, number, image_id));
+    assert_int_equal(inode_table_count(*state), 0);
+}
+
+static void forgetting_too_much_is_harmless(void **state)
+{
+    const uint64_t number = look_up(*state, IMAGE_ID);
+
+    inode_table_forget(*state, number, 1000);
+    inode_table_forget(*state, number, 1);
+    assert_int_equal(inode_table_count(*state), 0);
+}
+
+static void an_image_has_the_same_number_each_time(void **state)
+{
+    const uint64_t number = look_up(*state, IMAGE_ID);
+
+    assert_int_equal(number, inode_table_number_of(PARENT, IMAGE_ID));
+    inode_table_forget(*state, number, 1);
+    assert_int_equal(look_up(*state, IMAGE_ID), number);
+    assert_int_not_equal(inode_table_number_of(PARENT + 1, IMAGE_ID), number);
+}
+
+static void id_of(unsigned number, char ret[UUID_TEXT_BYTES])
+{
+    (void)snprintf(ret, UUID_TEXT_BYTES, "%08x-2222-4333-8444-555555555555", number);
+}
+
+static void numbers_leave_the_mounts_own_alone(void **state)
+{
+    char image_id[UUID_TEXT_BYTES];
+
+    for (unsigned i = 0; i < LIMIT; i++) {
+        id_of(i, image_id);
+        assert_true(look_up(*state, image_id) >= INODE_TABLE_FIRST_NUMBER);
+    }
+}
+
+static void a_full_table_refuses_what_is_new(void **state)
+{
+    char image_id[UUID_TEXT_BYTES];
+    struct error err = ERROR_INIT;
+    uint64_t number;
+
+    for (unsigned i = 0; i < LIMIT; i++) {
+        id_of(i, image_id);
+        (void)look_up(*state, image_id);
+    }
+    assert_int_equal(inode_table_count(*state), LIMIT);
+    assert_fails(ERROR_EXHAUSTED, inode_table_look_up(*state, PARENT, IMAGE_ID, &number, &err));
+    assert_int_equal(err.errnum, ENFILE);
+    number = look_up(*state, image_id);
+    inode_table_forget(*state, number, 2);
+    (void)look_up(*state, IMAGE_ID);
+}
+
+static void *look_up_and_forget(void *table)
+{
+    struct error err = ERROR_INIT;
+    uint64_t number = 0;
+
+    for (unsigned i = 0; i < 10000; i++)
+        if (inode_table_look_up(table, PARENT, i % 2 == 0 ? IMAGE_ID : OTHER_ID, &number, &err) ==
+            0)
+            inode_table_forget(table, number, 1);
+    return NULL;
+}
+
+static void threads_leave_nothing_behind(void **state)
+{
+    pthread_t threads[3];
+
+    for (size_t i = 0; i < ELEMENTS_OF(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, look_up_and_forget, *state), 0);
+    for (size_t i = 0; i < ELEMENTS_OF(threads); i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(inode_table_count(*state), 0);
+}
+
+#define test(name) cmocka_unit_test_setup_teardown(name, open_table, close_table)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        test(a_number_stands_for_its_image),
+        test(numbers_that_were_never_given_stand_for_nothing),
+        test(an_inode_stays_until_every_lookup_is_forgotten),
+        test(forgetting_too_much_is_harmless),
+        test(an_image_has_the_same_number_each_time),
+        test(numbers_leave_the_mounts_own_alone),
+        test(a_full_table_refuses_what_is_new),
+        test(threads_leave_nothing_behind),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
