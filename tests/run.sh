@@ -61,7 +61,11 @@ suite() {
         verdict="FAILED with exit code $code"
     fi
     if [ "$failed" -gt 0 ]; then
-        grep -A 12 '^FAIL' "$log" || tail -n 60 "$log"
+        if grep -q '^FAIL' "$log"; then
+            awk '/^(ok|out) /{told = 0} /^FAIL/{told = 40} told-- > 0' "$log"
+        else
+            tail -n 60 "$log"
+        fi
         printf '   (all of it: %s)\n' "${log#"$top"/}"
     fi
     total_passed=$((total_passed + passed))
