@@ -21,6 +21,7 @@ struct opening {
     struct write_staging *staging; /* once claimed: with a reference, a handle and the writer */
     bool is_first;                 /* of the staging; has the turn from the claim on */
     bool starts_anew;              /* what was staged before is given up */
+    bool needs_new_name;           /* O_EXCL, while the queued image is seen under the name */
     char old_name[WRITE_NAME_BYTES];
 };
 
@@ -74,6 +75,9 @@ static int claim_locked(struct opening *opening, struct error *err)
         if (staging == NULL)
             return error_set(err, ERROR_EXHAUSTED, "out of memory");
         opening->is_first = true;
+        opening->needs_new_name = opening->parsed.kind == WRITE_NAME_IMAGE &&
+                                  (opening->flags & O_EXCL) != 0 &&
+                                  !write_staging_hides_image(staging);
         staging->phase = STAGING_OPENING;
         staging->is_busy = true;
         staging->changed_at = time(NULL);
@@ -251,6 +255,8 @@ static int open_claimed(const struct opening *opening, struct cancel *cancel, st
     if (write_index_fetch_target(opening->index, opening->parsed.image_id, cancel, &target, err) <
         0)
         return -1;
+    if (opening->needs_new_name)
+        return error_set(err, ERROR_EXISTS, "exists already");
     if (opening->is_first)
         return begin(opening, &target, cancel, err);
     if (write_staging_take_turn(opening->staging, cancel, err) < 0)
