@@ -32,7 +32,7 @@ static void *allocate_secure(size_t size)
 
 static int is_secure(const void *memory)
 {
-    return secure_arena_contains(library_arena, memory);
+    return library_arena != NULL && secure_arena_contains(library_arena, memory);
 }
 
 static void release(void *memory)
@@ -114,7 +114,8 @@ int crypto_library_setup(struct secure_arena *arena, struct error *err)
     if (library_arena != NULL)
         return error_set(err, ERROR_INVALID, "the crypto libraries are set up with another arena");
     library_arena = arena;
-    if (setup_openssl(err) < 0 || setup_libgcrypt(err) < 0)
-        return -1;
-    return 0;
+    if (setup_openssl(err) == 0 && setup_libgcrypt(err) == 0)
+        return 0;
+    library_arena = NULL;
+    return -1;
 }
