@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sinks over files. A published file appears whole and durable or not at all: bytes go to a
- * temporary name in the same directory; commit is fsync, rename, fsync of the directory.
+ * temporary name in the same directory; commit is fsync, rename, fsync of the directory. Only when
+ * the last of these fails does a failed commit leave the new file: taking it back would lose what
+ * it replaced, too.
  */
 #ifndef BASE_FILE_SINK_H
 #define BASE_FILE_SINK_H
