@@ -230,7 +230,7 @@ static const struct option_row rows[] = {
               "how long a key manager's consent is remembered; 0: each open asks"),
     ROW_NAMED("record_ttl", record_ttl_seconds, parse_number, "SECONDS", "60",
               "how long an image record is shown before it is asked for again"),
-    ROW(foreign_owners, parse_string, "PROJECT,...", "",
+    ROW(foreign_owners, parse_string, "PROJECT:...", "",
         "projects other than our own whose images may be read"),
     ROW(require_hash, parse_boolean, "yes|no", "yes",
         "refuse images without os_hash_value of sha256, sha384 or sha512"),

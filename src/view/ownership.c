@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* True when one of the words between the commas of `list` is `word`; blanks around it are let be. */
+/* True when one of the words of `list` is `word`. Commas, blanks and colons divide it: -o has commas for itself. */
 static bool list_names(const char *list, const char *word)
 {
     const size_t length = strlen(word);
@@ -12,8 +12,8 @@ static bool list_names(const char *list, const char *word)
     while (list != NULL && *list != '\0') {
         size_t size;
 
-        list += strspn(list, ", \t");
-        size = strcspn(list, ", \t");
+        list += strspn(list, ", :\t");
+        size = strcspn(list, ", :\t");
         if (size == length && strncmp(list, word, length) == 0)
             return true;
         list += size;
