@@ -4,7 +4,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* True when one of the words of `list` is `word`. Commas, blanks and colons divide it: -o has commas for itself. */
+/* True when one of the words of `list` is `word`. Commas, blanks and colons divide them: in -o, a
+ * comma would end the option. */
 static bool list_names(const char *list, const char *word)
 {
     const size_t length = strlen(word);
