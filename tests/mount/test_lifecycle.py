@@ -219,6 +219,15 @@ def a_daemonised_mount_lets_go_of_the_terminal(bed):
 
 
 @test
+def the_form_that_fstab_uses_mounts(bed):
+    image = bed.image(DATA)
+    bed.run(bed.program, "mount", f"local:{bed.cloud.path}", bed.mount_point, "-o",
+            f"rw,nosuid,nodev,cache={bed.cache}", limit=20)
+    same_bytes(bed.run("cat", bed.view(image)).stdout, DATA, "cat's output")
+    bed.unmount()
+
+
+@test
 def the_mount_is_named_after_its_cloud(bed):
     bed.mount()
     with open("/proc/self/mounts", encoding="utf-8") as mounts:
