@@ -116,13 +116,9 @@ static void a_single_tenant_and_no_property_are_fine(void **state)
 
 static void any_text_survives(void **state)
 {
-    static const char *const texts[] = {"",
-                                        "\"\\/",
-                                        "line\nfeed\ttab\x7f",
-                                        "\x01",
-                                        "Gr\xc3\xbc\xc3\x9f"
-                                        "e \xf0\x9f\x94\x92",
-                                        "</script>"};
+    static const char *const texts[] = {
+        "",         "\"\\/", "line\nfeed\ttab\x7f", "\x01", "Gr\xc3\xbc\xc3\x9f \xf0\x9f\x94\x92",
+        "</script>"};
 
     (void)state;
     for (size_t i = 0; i < ELEMENTS_OF(texts); i++) {
