@@ -85,7 +85,7 @@ class Sq:
     @staticmethod
     def _on_terminal(arguments, passphrases, output: Path) -> None:
         output.unlink(missing_ok=True)
-        ended = run_on_terminal(["sq", *arguments], [passphrase.encode() for passphrase in passphrases])
+        ended = run_on_terminal(["sq", *arguments], [f"{passphrase}\n".encode() for passphrase in passphrases])
         if ended.code != 0:
             raise Failed(f"sq failed: {ended.screen.decode(errors='replace')[-300:]}")
 

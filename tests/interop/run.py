@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Exchanges messages with gpg, rnp and sq in both directions, made on the spot in their variants.
+"""Exchanges messages with gpg, rnp and sq in both directions, made on the spot in their variants, and
+runs glancefs decrypt and encrypt with terminals, pipes and signals.
 
 Usage: run.py --glancefs PROGRAM [NAME...]     NAME: only tests whose name contains it
 Prints one line per failure and at last `N passed, N failed`.
@@ -14,6 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Callable, Dict, List
 
+from commands import TESTS as COMMAND_TESTS
 from programs import Failed, Glancefs, Gpg, Rnp, Sq
 
 KIB = 1024
@@ -259,6 +261,7 @@ def all_tests() -> Dict[str, Test]:
         **sq_reading_tests(),
         "sq-two-passphrases": sq_two_passphrases,
         **writing_tests(),
+        **COMMAND_TESTS,
     }
 
 
@@ -284,7 +287,7 @@ def run_tests(bench: Bench, tests: Dict[str, Test]) -> int:
 
 
 def main(arguments: List[str]) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--glancefs", required=True)
     parser.add_argument("names", nargs="*")
     options = parser.parse_args(arguments)

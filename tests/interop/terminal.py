@@ -14,7 +14,7 @@ class Ended(NamedTuple):
 
 def run_on_terminal(command: Sequence[str], answers: List[bytes], prompt: bytes = b"assword",
                     timeout: float = 60) -> Ended:
-    """Runs a command on a terminal of its own; each time it prompts it gets the next answer."""
+    """Runs a command on a terminal of its own; each time it prompts, the next answer is typed."""
     pid, terminal = pty.fork()
     if pid == 0:
         try:
@@ -34,7 +34,7 @@ def run_on_terminal(command: Sequence[str], answers: List[bytes], prompt: bytes 
             break
         screen += piece
         while answered < min(len(answers), screen.count(prompt)):
-            os.write(terminal, answers[answered] + b"\n")
+            os.write(terminal, answers[answered])
             answered += 1
     else:
         os.kill(pid, 9)
