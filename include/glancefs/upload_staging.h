@@ -44,20 +44,20 @@ struct upload_info {
     enum upload_state state;
     uint64_t plaintext_bytes;
     uint64_t stored_bytes;
-    uint64_t sent_bytes; /* of the attempt under way in this process, else 0 */
-    int64_t sealed_at;   /* seconds since the epoch */
-    unsigned attempts;   /* how often its data was sent, by whomever */
+    uint64_t sent_bytes;             /* of the attempt under way in this process, else 0 */
+    int64_t sealed_at;               /* seconds since the epoch */
+    unsigned attempts;               /* how often its data was sent, by whomever */
     char error[ERROR_MESSAGE_BYTES]; /* why the last attempt did not end it, or "" */
 };
 
 /** What staging is made from; borrowed, must outlive it. */
 struct upload_staging_parts {
-    const char *cache_path;       /* the cache directory; CACHE/staging is made with mode 0700 */
-    const char *cloud;            /* as configured: "local:/srv/cloud"; UTF-8 */
-    const char *project_id;       /* of our identity; "" for a single tenant */
+    const char *cache_path; /* the cache directory; CACHE/staging is made with mode 0700 */
+    const char *cloud;      /* as configured: "local:/srv/cloud"; UTF-8 */
+    const char *project_id; /* of our identity; "" for a single tenant */
     struct image_service *images;
-    unsigned first_retry_ms;      /* delay after a first failure, doubled up to last_retry_ms; */
-    unsigned last_retry_ms;       /* with jitter */
+    unsigned first_retry_ms; /* delay after a first failure, doubled up to last_retry_ms; */
+    unsigned last_retry_ms;  /* with jitter */
 };
 
 /** Opens the staging directory and purges what was not sealed and nobody holds. The crypto libraries

@@ -12,7 +12,6 @@
 
 #define CHUNK_BYTES 65536
 #define PROPERTIES 8
-#define FOR_EVER 1000000
 #define HANG_MS 60000
 
 struct scripted_image {
@@ -149,12 +148,12 @@ static int get(struct image_service *service, const char *id, struct cancel *can
     (void)cancel;
     scripted->looks++;
     result = fail_as_told(&scripted->look_failures, err);
-    if (result == 0 && image == NULL)
+    if (image == NULL) {
         result = no_image(id, err);
-    if (result == 0)
+    } else if (result == 0) {
         *ret = record_of(scripted, image);
-    if (result == 0 && image->saving_looks > 0 && image->saving_looks < FOR_EVER)
-        image->saving_looks--;
+        image->saving_looks -= image->saving_looks > 0;
+    }
     unlock(scripted);
     return result;
 }

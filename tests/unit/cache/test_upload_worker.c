@@ -141,13 +141,14 @@ static int close_work(void **state)
 static void works_on_what_is_listed_at_the_start(void **state)
 {
     struct work *work = *state;
-    CLEANUP(upload_worker_free) struct upload_worker *worker = NULL;
+    struct upload_worker *worker;
 
     list_id(work, FIRST_ID);
     list_id(work, SECOND_ID);
     worker = start(work, 1000, 100000);
     wait_for_attempts(work, FIRST_ID, 1);
     wait_for_attempts(work, SECOND_ID, 1);
+    upload_worker_free(worker);
 }
 
 static void works_on_what_is_added_at_once(void **state)
@@ -163,17 +164,18 @@ static void works_on_what_is_added_at_once(void **state)
 static void finds_in_time_what_others_added(void **state)
 {
     struct work *work = *state;
-    CLEANUP(upload_worker_free) struct upload_worker *worker = start(work, 1, 10);
+    struct upload_worker *worker = start(work, 1, 10);
 
     sleep_milliseconds(20);
     list_id(work, FIRST_ID);
     wait_for_attempts(work, FIRST_ID, 1);
+    upload_worker_free(worker);
 }
 
 static void a_listing_that_fails_is_repeated(void **state)
 {
     struct work *work = *state;
-    CLEANUP(upload_worker_free) struct upload_worker *worker = NULL;
+    struct upload_worker *worker;
 
     work->fails_listing = true;
     list_id(work, FIRST_ID);
@@ -183,6 +185,7 @@ static void a_listing_that_fails_is_repeated(void **state)
     work->fails_listing = false;
     (void)pthread_mutex_unlock(&work->mutex);
     wait_for_attempts(work, FIRST_ID, 1);
+    upload_worker_free(worker);
 }
 
 static void attempts_follow_until_none_is_wanted(void **state)
