@@ -80,10 +80,7 @@ static void records_decide_who_may_write(void **state)
         {"deleted", WRITABLE, ERROR_NOT_FOUND},
         {"queued", "\"os_encrypt_format\": \"GPG\"", ERROR_NO_KEY},
         {"queued", "\"os_encrypt_key_id\": \"" KEY_ID "\"", ERROR_UNSUPPORTED},
-        {"queued",
-         "\"owner\": \"them\", \"os_encrypt_format\": \"GPG\", \"os_encrypt_key_id\": \"" KEY_ID
-         "\"",
-         ERROR_DENIED},
+        {"queued", FOREIGN, ERROR_DENIED},
     };
     struct write_bed *bed = *state;
     struct error err = ERROR_INIT;
@@ -410,9 +407,7 @@ static void ownership_follows_the_configuration(void **state)
     struct write_bed *bed = *state;
 
     bed->config->foreign_owners = strdup("them");
-    write_bed_put(bed, IMAGE_ID, "queued",
-                  "\"owner\": \"them\", \"os_encrypt_format\": \"GPG\", "
-                  "\"os_encrypt_key_id\": \"" KEY_ID "\"");
+    write_bed_put(bed, IMAGE_ID, "queued", FOREIGN);
     assert_int_equal(open_code(bed, IMAGE_PART, CREATE), 0);
 }
 

@@ -107,9 +107,9 @@ static void more_than_declared_poisons(void **state)
     struct write_stream *stream;
     struct error err = ERROR_INIT;
 
-    write_bed_declare(bed, 10);
+    write_bed_declare(bed, 9);
     stream = write_bed_open_file(bed, IMAGE_PART, CREATE);
-    assert_errno(EFBIG, write_stream_write(stream, "x", 1, 10, NULL, &err));
+    assert_errno(EFBIG, write_stream_write(stream, "x", 1, 9, NULL, &err));
     assert_poisoned(bed, stream);
 }
 
@@ -389,7 +389,7 @@ static void removing_while_writing_waits_for_the_write(void **state)
     assert_sealed(bed, IMAGE_ID, "next", 4);
 }
 
-/* Two threads write the two halves of each block, in a window that holds them. */
+/* As several threads of one qemu-img do. */
 static void writes_of_many_threads_take_turns(void **state)
 {
     enum { THREADS = 8, PIECE = 32768 };

@@ -23,10 +23,10 @@
 #define PASSPHRASE "open sesame"
 #define PROJECT "our-project"
 
-/** Members of the record of an image that can be written. */
-#define WRITABLE                                                                                   \
-    "\"owner\": \"" PROJECT "\", \"os_encrypt_format\": \"GPG\", \"os_encrypt_key_id\": \"" KEY_ID \
-    "\""
+/** Members of the record of an image that is to be encrypted, and of one that is ours besides. */
+#define ENCRYPTED "\"os_encrypt_format\": \"GPG\", \"os_encrypt_key_id\": \"" KEY_ID "\""
+#define WRITABLE "\"owner\": \"" PROJECT "\", " ENCRYPTED
+#define FOREIGN "\"owner\": \"them\", " ENCRYPTED
 
 /** The smallest window there is. */
 #define WINDOW_BYTES ((size_t)1 << 20)

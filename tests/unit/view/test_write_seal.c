@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The three ways to seal, and what none of them may seal. */
+#include "write_bed.h"
+
+#include "glancefs/limits.h"
+#include "support/crypto_arena.h"
+#include "support/pseudo_random.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CREATE (O_WRONLY | O_CREAT | O_TRUNC)
+
+static int seal_by_rename(struct write_bed *bed, struct error *err)
+{
+    return write_index_rename(bed->index, IMAGE_PART, IMAGE_ID, 0, NULL, err);
+}
+
+static int seal_by_xattr(struct write_bed *bed, const char *value, struct error *err)
+{
+    return write_index_set_xattr(bed->index, IMAGE_PART, "user.glancefs.commit", value,
+                                 strlen(value), NULL, err);
+}
+
+/* --- explicit seals --- */
+
+static void a_rename_seals(void **state)
+{
+    CLEANUP(memory_free) uint8_t *bytes = pseudo_random_bytes(1, 3 * WINDOW_BYTES + 7);
+    struct write_bed *bed = *state;
+    const size_t before = secure_arena_used(bed->arena);
+    struct error err = ERROR_INIT;
+
+    write_bed_create(bed, bytes, 3 * WINDOW_BYTES + 7);
+    assert_succeeds(seal_by_rename(bed, &err));
+    assert_int_equal(secure_arena_used(bed->arena), before);
+    assert_absent(bed, IMAGE_PART);
+    assert_state(bed, IMAGE_ID, "sealed");
+    assert_file_size(bed, IMAGE_ID, 3 * WINDOW_BYTES + 7);
+    assert_sealed(bed, IMAGE_ID, bytes, 3 * WINDOW_BYTES + 7);
+    assert_string_equal(
+        fake_staging_property(bed->staging, IMAGE_ID, "os_decrypt_container_format"), "bare");
+    assert_int_equal(atomic_load(&bed->seals), 0);
+}
+
+static void a_rename_of_rsync_seals(void **state)
+{
+    struct write_bed *bed = *state;
+    struct write_stream *stream = write_bed_open_file(bed, IMAGE_TEMPORARY, O_RDWR | O_CREAT);
+    struct error err = ERROR_INIT;
+
+    write_bed_write(stream, "rsync", 5, 0);
+    write_stream_close(stream);
+    assert_succeeds(write_index_rename(bed->index, IMAGE_TEMPORARY, IMAGE_ID, 0, NULL, &err));
+    assert_sealed(bed, IMAGE_ID, "rsync", 5);
+}
+
+static void an_xattr_seals(void **state)
+{
+    struct write_bed *bed = *state;
+    struct error err = ERROR_INIT;
+
+    write_bed_create(bed, "hello", 5);
+    assert_succeeds(seal_by_xattr(bed, "1", &err));
+    assert_absent(bed, IMAGE_PART);
+    assert_sealed(bed, IMAGE_ID, "hello", 5);
+}
+
+static void an_xattr_with_the_right_size_seals(void **state)
+{
+    struct write_bed *bed = *state;
+    struct error err = ERROR_INIT;
+
+    write_bed_create(bed, "hello", 5);
+    assert_errno(EINVAL, seal_by_xattr(bed, "size=4", &err));
+    assert_errno(EINVAL, seal_by_xattr(bed, "size=6", &err));
+    assert_state(bed, IMAGE_PART, "staging");
+    assert_succeeds(seal_by_xattr(bed, "size=5", &err));
+    assert_sealed(bed, IMAGE_ID, "hello", 5);
+    assert_errno(EEXIST, write_index_set_xattr(bed->index, IMAGE_ID, "user.glancefs.commit", "1", 1,
+                                               NULL, &err));
+}
+
+static void other_values_of_the_xattr_are_refused(void **state)
+{
+    static const char *const values[] = {
+        "",
+        "0",
+        "2",
+        "yes",
+        "11",
+        "size",
+        "size=",
+        "size=x",
+        "size=-5",
+        "size= 5",
+        "size=5 ",
+        "size=0x5",
+        "size=99999999999999999999999999",
+    };
+    struct write_bed *bed = *state;
+    struct error err = ERROR_INIT;
+
+    write_bed_create(bed, "hello", 5);
+    for (size_t i = 0; i < ELEMENTS_OF(values); i++)
+        assert_errno(EINVAL, seal_by_xattr(bed, values[i], &err));
+    assert_errno(EINVAL, write_index_set_xattr(bed->index, IMAGE_PART, "user.glancefs.commit",
+                                               "1\0", 2, NULL, &err));
+    assert_state(bed, IMAGE_PART, "staging");
+}
+
+static void truncated_zeros_are_sealed(void **state)
+{
+    static const uint8_t zeros[100000];
+    struct write_bed *bed = *state;
+    struct write_stream *stream = write_bed_open_file(bed, IMAGE_PART, CREATE);
+    struct error err = ERROR_INIT;
+
+    assert_succeeds(write_stream_truncate(stream, sizeof zeros, NULL, &err));
+    write_stream_close(stream);
+    assert_succeeds(seal_by_rename(bed, &err));
+    assert_sealed(bed, IMAGE_ID, zeros, sizeof zeros);
+}
+
+static void zeros_behind_the_window_are_sealed(void **state)
+{
+    CLEANUP(memory_free) uint8_t *expected = calloc(3, WINDOW_BYTES);
+    struct write_bed *bed = *state;
+    struct error err = ERROR_INIT;
+
+    assert_non_null(expected);
+    write_bed_create(bed, "head", 4);
+    assert_succeeds(write_index_truncate(bed->index, IMAGE_PART, 3 * WINDOW_BYTES, NULL, &err));
+    assert_succeeds(seal_by_rename(bed, &err));
+    memcpy(expected, "head", 4);
+    assert_sealed(bed, IMAGE_ID, expected, 3 * WINDOW_BYTES);
+}
+
+static void nothing_is_not_sealed(void **state)
+{
+    struct write_bed *bed = *state;
+    struct error err = ERROR_INIT;
+
+    assert_errno(ENODATA, write_index_set_xattr(bed->index, IMAGE_ID, "user.glancefs.commit", "1",
+                                                1, NULL, &err));
+    write_bed_create(bed, "", 0);
+    assert_errno(ENODATA, seal_by_rename(bed, &err));
+    assert_errno(ENODATA, seal_by_xattr(bed, "1", &err));
+    assert_state(bed, IMAGE_PART, "staging");
+}
+
+static void an_empty_image_is_sealed_only_by_saying_so(void **state)
+{
+    struct write_bed *bed = *state;
+    struct error err = ERROR_INIT;
+
+    write_bed_create(bed, "", 0);
+    assert_succeeds(seal_by_xattr(bed, "size=0", &err));
+    assert_sealed(bed, IMAGE_ID, "", 0);
+}
+
+static void a_declared_empty_image_is_sealed(void **state)
+{
+    struct write_bed *bed = *state;
+
+    write_bed_declare(bed, 0);
+    write_bed_create(bed, "", 0);
+    assert_sealed(bed, IMAGE_ID, "", 0);
+}
+
+static void not_the_declared_size_is_not_sealed(void **state)
+{
+    struct write_bed *bed = *state;
+    struct write_stream *stream;
+    struct error err = ERROR_INIT;
+
+    write_bed_declare(bed, 5);
+    write_bed_create(bed, "hell", 4);
+    assert_errno(EINVAL, seal_by_rename(bed, &err));
+    assert_errno(EINVAL, seal_by_xattr(bed, "1", &err));
+    assert_errno(EINVAL, seal_by_xattr(bed, "size=4", &err));
+    assert_errno(EINVAL, seal_by_xattr(bed, "size=5", &err));
+    stream = write_bed_open_file(bed, IMAGE_PART, O_WRONLY);
+    write_bed_write(stream, "o", 1, 4);
+    write_stream_close(stream);
+    assert_succeeds(seal_by_rename(bed, &err));
+    assert_sealed(bed, IMAGE_ID, "hello", 5);
+}
+
+static void an_open_writer_is_in_the_way(void **state)
+{
+    struct write_bed *bed = *state;
+    struct write_stream *stream = write_bed_open_file(bed, IMAGE_PART, CREATE);
+    struct error err = ERROR_INIT;
+
+    write_bed_write(stream, "hello", 5, 0);
+    assert_errno(EBUSY, seal_by_rename(bed, &err));
+    assert_errno(EBUSY, seal_by_xattr(bed, "1", &err));
+    write_stream_close(stream);
+    assert_succeeds(seal_by_rename(bed, &err));
+}
+
+static void an_open_reader_is_not(void **state)
+{
+    struct write_bed *bed = *state;
+    struct write_stream *reader;
+    struct write_attributes attributes;
+    struct error err = ERROR_INIT;
+
+    write_bed_create(bed, "hello", 5);
+    reader = write_bed_open_file(bed, IMAGE_PART, O_RDONLY);
+    assert_succeeds(seal_by_rename(bed, &err));
+    write_stream_attributes(reader, &attributes);
+    assert_int_equal(attributes.state, WRITE_SEALED);
+    write_stream_close(reader);
+    assert_sealed(bed, IMAGE_ID, "hello", 5);
+}
+
+static void a_full_disk_at_the_seal_is_told_and_poisons(void **state)
+{
+    const struct fake_staging_faults faults = {.fails_commit = true};
+    struct write_bed *bed = *state;
+    struct error err = ERROR_INIT;
+
+    write_bed_create(bed, "hello", 5);
+    fake_staging_misbehave(bed->staging, &faults);
+    assert_errno(ENOSPC, seal_by_rename(bed, &err));
+    assert_errno(EIO, seal_by_rename(bed, &err));
+    assert_message_has("full");
+    assert_state(bed, IMAGE_PART, "poisoned");
+    assert_int_equal(fake_staging_unsealed(bed->staging), 0);
+}
+
+static void a_declared_size_gives_definite_lengths(void **state)
+{
+    CLEANUP(memory_free) uint8_t *bytes = pseudo_random_bytes(2, 2 * WINDOW_BYTES);
+    struct write_bed *bed = *state;
+    struct write_stream *stream;
+    struct error err = ERROR_INIT;
+    size_t unknown_size;
+    size_t declared_size;
+
+    write_bed_create(bed, bytes, 2 * WINDOW_BYTES);
+    assert_succeeds(seal_by_rename(bed, &err));
+    (void)fake_staging_bytes(bed->staging, IMAGE_ID, &unknown_size);
+    write_bed_put(bed, OTHER_ID, "queued", WRITABLE ", \"os_decrypt_size\": \"2097152\"");
+    stream = write_bed_open_file(bed, OTHER_ID, CREATE);
+    write_bed_write(stream, bytes, 2 * WINDOW_BYTES, 0);
+    write_stream_close(stream);
+    assert_sealed(bed, OTHER_ID, bytes, 2 * WINDOW_BYTES);
+    (void)fake_staging_bytes(bed->staging, OTHER_ID, &declared_size);
+    assert_true(declared_size < unknown_size);
+}
+
+/* --- interruptions --- */
+
+struct sealer {
+    struct write_bed *bed;
+    struct cancel *cancel;
+    pthread_t thread;
+    int result;
+    struct error error;
+};
+
+static void *run_sealer(void *argument)
+{
+    struct sealer *sealer = argument;
+
+    sealer->result = write_index_rename(sealer->bed->index, IMAGE_PART, IMAGE_ID, 0, sealer->cancel,
+                                        &sealer->error);
+    return NULL;
+}
+
+static void start_held_seal(struct write_bed *bed, struct sealer *sealer)
+{
+    *sealer = (struct sealer){.bed = bed, .cancel = sealer->cancel};
+    fake_staging_hold(bed->staging);
+    assert_int_equal(pthread_create(&sealer->thread, NULL, run_sealer, sealer), 0);
+    fake_staging_wait_held(bed->staging);
+}
+
+static void an_interrupted_rename_ends_at_once_and_the_seal_goes_on(void **state)
+{
+    CLEANUP(cancel_unref) struct cancel *cancel = NULL;
+    struct write_bed *bed = *state;
+    struct sealer sealer;
+    struct error err = ERROR_INIT;
+
+    assert_succeeds(cancel_new(&cancel, &err));
+    sealer.cancel = cancel;
+    write_bed_create(bed, "hello", 5);
+    start_held_seal(bed, &sealer);
+    cancel_request(cancel);
+    assert_int_equal(pthread_join(sealer.thread, NULL), 0);
+    assert_int_equal(sealer.error.kind, ERROR_CANCELLED);
+    assert_errno(EBUSY, seal_by_rename(bed, &err));
+    fake_staging_let_go(bed->staging);
+    assert_sealed(bed, IMAGE_ID, "hello", 5);
+    wait_until(atomic_load(&bed->seals) == 1);
+    assert_int_equal(atomic_load(&bed->failed_seals), 0);
+}
+
+static void nothing_else_happens_during_a_seal(void **state)
+{
+    struct write_bed *bed = *state;
+    struct sealer sealer = {.cancel = NULL};
+    struct write_stream *stream = NULL;
+    struct error err = ERROR_INIT;
+
+    write_bed_create(bed, "hello", 5);
+    start_held_seal(bed, &sealer);
+    assert_state(bed, IMAGE_PART, "staging");
+    assert_errno(EBUSY, write_index_open(bed->index, IMAGE_PART, O_RDWR, NULL, &stream, &err));
+    assert_errno(EBUSY, write_index_open(bed->index, IMAGE_PART, CREATE, NULL, &stream, &err));
+    assert_errno(EBUSY, seal_by_rename(bed, &err));
+    assert_errno(EBUSY, seal_by_xattr(bed, "1", &err));
+    fake_staging_let_go(bed->staging);
+    assert_int_equal(pthread_join(sealer.thread, NULL), 0);
+    assert_int_equal(sealer.result, 0);
+}
+
+static void a_seal_with_much_left_is_given_up_at_the_end(void **state)
+{
+    struct write_bed *bed = *state;
+    struct write_stream *stream;
+    struct error err = ERROR_INIT;
+
+    bed->config->commit = COMMIT_CLOSE;
+    stream = write_bed_open_file(bed, IMAGE_PART, CREATE);
+    write_bed_write(stream, "x", 1, 0);
+    assert_succeeds(write_stream_truncate(stream, LIMIT_PLAINTEXT_BYTES, NULL, &err));
+    write_stream_close(stream);
+    write_index_free(bed->index);
+    bed->index = NULL;
+    assert_false(fake_staging_is_sealed(bed->staging, IMAGE_ID));
+    assert_int_equal(atomic_load(&bed->failed_seals), 1);
+}
+
+/* --- seals by close --- */
+
+/* No seal comes; there is nothing to wait for, but a moment would let one through. */
+static void assert_not_sealed(struct write_bed *bed, const char *name)
+{
+    assert_state(bed, name, "staging");
+    write_bed_pause();
+    assert_state(bed, name, "staging");
+    assert_int_equal(atomic_load(&bed->seals), 0);
+}
+
+static void the_close_of_a_complete_declared_file_seals(void **state)
+{
+    struct write_bed *bed = *state;
+    struct write_stream *stream;
+
+    write_bed_declare(bed, 10);
+    stream = write_bed_open_file(bed, IMAGE_ID, CREATE);
+    write_bed_write(stream, "56789", 5, 5);
+    write_bed_write(stream, "01234", 5, 0);
+    write_stream_close(stream);
+    assert_sealed(bed, IMAGE_ID, "0123456789", 10);
+    wait_until(atomic_load(&bed->seals) == 1);
+    assert_int_equal(atomic_load(&bed->failed_seals), 0);
+    wait_until(secure_arena_used(bed->arena) == bed->arena_used);
+}
+
+static void a_size_by_xattr_while_it_is_open_counts(void **state)
+{
+    struct write_bed *bed = *state;
+    struct write_stream *stream = write_bed_open_file(bed, IMAGE_PART, CREATE);
+    struct error err = ERROR_INIT;
+
+    write_bed_write(stream, "hello", 5, 0);
+    assert_succeeds(
+        write_index_set_xattr(bed->index, IMAGE_PART, "user.glancefs.size", "5", 1, NULL, &err));
+    write_stream_close(stream);
+    assert_sealed(bed, IMAGE_ID, "hello", 5);
+}
+
+static void the_close_of_an_incomplete_file_does_not(void **state)
+{
+    struct write_bed *bed = *state;
+    struct write_stream *stream;
+    struct error err = ERROR_INIT;
+
+    write_bed_declare(bed, 10);
+    stream = write_bed_open_file(bed, IMAGE_ID, CREATE);
+    write_bed_write(stream, "012345678", 9, 0);
+    write_stream_close(stream);
+    assert_not_sealed(bed, IMAGE_ID);
+    stream = write_bed_open_file(bed, IMAGE_ID, O_WRONLY);
+    write_bed_write(stream, "9", 1, 9);
+    write_stream_close(stream); /* complete, but no single handle wrote all of it */
+    assert_not_sealed(bed, IMAGE_ID);
+    assert_succeeds(
+        write_index_set_xattr(bed->index, IMAGE_ID, "user.glancefs.commit", "1", 1, NULL, &err));
+    assert_sealed(bed, IMAGE_ID, "0123456789", 10);
+}
+
+static void a_truncate_declares_nothing(void **state)
+{
+    struct write_bed *bed = *state;
+    struct write_stream *stream = write_bed_open_file(bed, IMAGE_PART, CREATE);
+    struct error err = ERROR_INIT;
+
+    assert_succeeds(write_stream_truncate(stream, 5, NULL, &err));
+    write_bed_write(stream, "hello", 5, 0);
+    write_stream_close(stream);
+    assert_not_sealed(bed, IMAGE_PART);
+}
+
+static void holes_and_extensions_are_not_written_bytes(void **state)
+{
+    struct write_bed *bed = *state;
+    struct write_stream *stream;
+    struct error err = ERROR_INIT;
+
+    write_bed_declare(bed, 10);
+    stream = write_bed_open_file(bed, IMAGE_ID, CREATE);
+    assert_succeeds(write_stream_allocate(stream, 0, 0, 10, NULL, &err));
+    write_stream_close(stream);
+    stream = write_bed_open_file(bed, IMAGE_ID, CREATE);
+    assert_succeeds(write_stream_truncate(stream, 10, NULL, &err));
+    write_stream_close(stream);
+    stream = write_bed_open_file(bed, IMAGE_ID, CREATE);
+    write_bed_write(stream, "01234", 5, 0);
+    write_bed_write(stream, "6789", 4, 6);
+    write_stream_close(stream);
+    assert_not_sealed(bed, IMAGE_ID);
+}
+
+static void bytes_cut_off_are_not_written_bytes(void **state)
+{
+    struct write_bed *bed = *state;
+    struct write_stream *stream;
+    struct error err = ERROR_INIT;
+
+    write_bed_declare(bed, 10);
+    stream = write_bed_open_file(bed, IMAGE_ID, CREATE);
+    write_bed_write(stream, "0123456789", 10, 0);
+    assert_succeeds(write_stream_truncate(stream, 5, NULL, &err));
+    assert_succeeds(write_stream_truncate(stream, 10, NULL, &err));
+    write_stream_close(stream);
+    assert_not_sealed(bed, IMAGE_ID);
+}
+
+static void a_killed_writer_does_not_seal(void **state)
+{
+    struct write_bed *bed = *state;
+    struct write_stream *stream;
+    struct error err = ERROR_INIT;
+
+    write_bed_declare(bed, 5);
+    stream = write_bed_open_file(bed, IMAGE_ID, CREATE);
+    write_bed_write(stream, "hello", 5, 0);
+    assert_errno(EIO, write_stream_flush(stream, true, &err));
+    write_stream_close(stream);
+    write_bed_pause();
+    assert_state(bed, IMAGE_ID, "poisoned");
+    assert_int_equal(atomic_load(&bed->seals), 0);
+}
+
+static void the_last_close_seals_be_it_a_readers(void **state)
+{
+    struct write_bed *bed = *state;
+    struct write_stream *stream;
+    struct write_stream *reader;
+
+    write_bed_declare(bed, 5);
+    stream = write_bed_open_file(bed, IMAGE_ID, CREATE);
+    reader = write_bed_open_file(bed, IMAGE_ID, O_RDONLY);
+    write_bed_write(stream, "hello", 5, 0);
+    write_stream_close(stream);
+    assert_not_sealed(bed, IMAGE_ID);
+    write_stream_close(reader);
+    assert_sealed(bed, IMAGE_ID, "hello", 5);
+}
+
+static void another_writer_takes_the_completeness_back(void **state)
+{
+    struct write_bed *bed = *state;
+    struct write_stream *stream;
+    struct write_stream *reader;
+
+    write_bed_declare(bed, 5);
+    stream = write_bed_open_file(bed, IMAGE_ID, CREATE);
+    reader = write_bed_open_file(bed, IMAGE_ID, O_RDONLY);
+    write_bed_write(stream, "hello", 5, 0);
+    write_stream_close(stream);
+    stream = write_bed_open_file(bed, IMAGE_ID, O_WRONLY);
+    write_bed_write(stream, "J", 1, 0);
+    write_stream_close(stream);
+    write_stream_close(reader);
+    assert_not_sealed(bed, IMAGE_ID);
+}
+
+static void commit_on_close_seals_what_was_written(void **state)
+{
+    struct write_bed *bed = *state;
+    struct write_stream *stream;
+
+    bed->config->commit = COMMIT_CLOSE;
+    stream = write_bed_open_file(bed, IMAGE_ID, CREATE);
+    write_stream_close(stream);
+    assert_not_sealed(bed, IMAGE_ID);
+    stream = write_bed_open_file(bed, IMAGE_ID, CREATE);
+    write_bed_write(stream, "\0x", 2, 0);
+    write_bed_write(stream, "y", 1, 5);
+    write_stream_close(stream);
+    assert_sealed(bed, IMAGE_ID, "\0x\0\0\0y", 6);
+}
+
+static void commit_on_close_reports_what_it_cannot_seal(void **state)
+{
+    struct write_bed *bed = *state;
+    struct write_stream *stream;
+
+    bed->config->commit = COMMIT_CLOSE;
+    write_bed_declare(bed, 10);
+    stream = write_bed_open_file(bed, IMAGE_ID, CREATE);
+    write_bed_write(stream, "hello", 5, 0);
+    write_stream_close(stream);
+    assert_int_equal(atomic_load(&bed->failed_seals), 1);
+    assert_state(bed, IMAGE_ID, "staging");
+}
+
+static void commit_on_close_reports_a_full_disk(void **state)
+{
+    const struct fake_staging_faults faults = {.fails_commit = true};
+    struct write_bed *bed = *state;
+
+    bed->config->commit = COMMIT_CLOSE;
+    fake_staging_misbehave(bed->staging, &faults);
+    write_bed_create(bed, "hello", 5);
+    wait_until(atomic_load(&bed->failed_seals) == 1);
+    assert_state(bed, IMAGE_PART, "poisoned");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        write_test(a_rename_seals),
+        write_test(a_rename_of_rsync_seals),
+        write_test(an_xattr_seals),
+        write_test(an_xattr_with_the_right_size_seals),
+        write_test(other_values_of_the_xattr_are_refused),
+        write_test(truncated_zeros_are_sealed),
+        write_test(zeros_behind_the_window_are_sealed),
+        write_test(nothing_is_not_sealed),
+        write_test(an_empty_image_is_sealed_only_by_saying_so),
+        write_test(a_declared_empty_image_is_sealed),
+        write_test(not_the_declared_size_is_not_sealed),
+        write_test(an_open_writer_is_in_the_way),
+        write_test(an_open_reader_is_not),
+        write_test(a_full_disk_at_the_seal_is_told_and_poisons),
+        write_test(a_declared_size_gives_definite_lengths),
+        write_test(an_interrupted_rename_ends_at_once_and_the_seal_goes_on),
+        write_test(nothing_else_happens_during_a_seal),
+        write_test(a_seal_with_much_left_is_given_up_at_the_end),
+        write_test(the_close_of_a_complete_declared_file_seals),
+        write_test(a_size_by_xattr_while_it_is_open_counts),
+        write_test(the_close_of_an_incomplete_file_does_not),
+        write_test(a_truncate_declares_nothing),
+        write_test(holes_and_extensions_are_not_written_bytes),
+        write_test(bytes_cut_off_are_not_written_bytes),
+        write_test(a_killed_writer_does_not_seal),
+        write_test(the_last_close_seals_be_it_a_readers),
+        write_test(another_writer_takes_the_completeness_back),
+        write_test(commit_on_close_seals_what_was_written),
+        write_test(commit_on_close_reports_what_it_cannot_seal),
+        write_test(commit_on_close_reports_a_full_disk),
+    };
+
+    return cmocka_run_group_tests(tests, crypto_arena_open, crypto_arena_close);
+}
