@@ -194,7 +194,7 @@ static int run(const struct stream_command *command, const struct stream_options
 
 int stream_command_run(const struct stream_command *command, int argc, char **argv)
 {
-    struct stream_options options = {0};
+    struct stream_options options = {.input = "-"};
     struct error err = ERROR_INIT;
     int code = parse_options(command, argc, argv, &options);
 

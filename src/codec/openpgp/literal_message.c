@@ -54,7 +54,7 @@ static int next_packet(struct literal_message *message, struct cancel *cancel, u
                        struct error *err)
 {
     struct packet_level *level = innermost(message);
-    struct packet_header header;
+    struct packet_header header = {.type = PACKET_RESERVED};
     bool at_end;
 
     for (;;) {
