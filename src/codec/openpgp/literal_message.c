@@ -54,7 +54,7 @@ static int next_packet(struct literal_message *message, struct cancel *cancel, u
                        struct error *err)
 {
     struct packet_level *level = innermost(message);
-    struct packet_header header = {.type = PACKET_RESERVED};
+    struct packet_header header;
     bool at_end;
 
     for (;;) {
@@ -105,7 +105,7 @@ static int refuse(uint8_t type, struct error *err)
 static int find_literal(struct literal_message *message, struct cancel *cancel, struct error *err)
 {
     for (;;) {
-        uint8_t type;
+        uint8_t type = PACKET_RESERVED;
 
         if (next_packet(message, cancel, &type, err) < 0)
             return -1;
