@@ -29,20 +29,21 @@
 
 enum { INODE_DECRYPT = FUSE_ROOT_ID + 1, INODE_STATUS };
 
+/** One mount's state. Each member locks for itself; no lock is held from one to the next. */
 struct filesystem {
     const struct config *config;
     struct image_index *index;
     struct inode_table *inodes;
-    struct worker_pool *pool;
+    struct worker_pool *pool; /* for requests that may wait; as many as opens at a time, and more */
     struct request_list requests; /* not answered yet */
     struct open_handles handles;
-    struct timespec started;
+    struct timespec started;            /* the time of the directories and of status */
     atomic_bool refuses_opens;          /* draining: open fails with ESHUTDOWN */
     atomic_size_t status_size;          /* of the status text that was frozen last */
     atomic_bool wants_parallel_lookups; /* FUSE_INIT is to be answered so: device_io.h */
 };
 
-/** `config` and `index` are borrowed. */
+/** A mount's state before it is mounted. `config` and `index` are borrowed and must outlive it. */
 int filesystem_new(const struct config *config, struct image_index *index, struct filesystem **ret,
                    struct error *err);
 
@@ -61,7 +62,7 @@ struct filesystem *filesystem_of(fuse_req_t req);
 
 /* --- the handlers, by file; see fuse_lowlevel.h for each --- */
 
-/* directory.c */
+/* directory.c: names. Waits for the image service: lookup, opendir. */
 void handle_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void handle_forget(fuse_req_t req, fuse_ino_t inode, uint64_t count);
 void handle_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets);
@@ -72,21 +73,22 @@ void handle_readdirplus(fuse_req_t req, fuse_ino_t inode, size_t size, off_t off
                         struct fuse_file_info *file);
 void handle_releasedir(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *file);
 
-/* attributes.c */
+/* attributes.c. Waits for the image service when memory does not know: getattr. For the disk:
+ * statfs. */
 void handle_getattr(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *file);
 void handle_statfs(fuse_req_t req, fuse_ino_t inode);
 
-/* extended_attributes.c */
+/* extended_attributes.c. Waits for the image service: user.glance.* only. */
 void handle_getxattr(fuse_req_t req, fuse_ino_t inode, const char *name, size_t size);
 void handle_listxattr(fuse_req_t req, fuse_ino_t inode, size_t size);
 
-/* file.c */
+/* file.c. Waits for services and a verification: open; for the disk: read. */
 void handle_open(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *file);
 void handle_read(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset,
                  struct fuse_file_info *file);
 void handle_release(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *file);
 
-/* read_only.c */
+/* read_only.c: EROFS, all of them, at once. */
 void handle_setattr(fuse_req_t req, fuse_ino_t inode, struct stat *attributes, int to_set,
                     struct fuse_file_info *file);
 void handle_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device);

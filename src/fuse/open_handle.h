@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What fi->fh stands for: an open image, a directory's snapshot, a status text. */
+/*
+ * What fi->fh stands for: an open image, a directory's snapshot, a status text. The kernel names a
+ * handle only between the answer to open and its release, so nobody has to look one up; the list
+ * exists for those that are still open when the mount ends.
+ */
 #ifndef FUSE_OPEN_HANDLE_H
 #define FUSE_OPEN_HANDLE_H
 
@@ -12,10 +16,10 @@
 
 /** Exactly one of the three is set, and owned. */
 struct open_handle {
-    struct read_stream *stream;
-    struct image_listing *listing;
-    char *text;
-    size_t text_size;
+    struct read_stream *stream;          /* decrypt/<id> */
+    struct image_listing *listing;       /* decrypt, as it was at opendir */
+    char *text;                          /* status, as it was at open; NUL-terminated */
+    size_t text_size;                    /* bytes without the NUL */
     struct open_handle *next, *previous; /* of the list */
 };
 
@@ -27,7 +31,7 @@ struct open_handles {
 
 void open_handles_init(struct open_handles *handles);
 
-/** Closes what is left. */
+/** Closes what is left, after the last request was answered. */
 void open_handles_destroy(struct open_handles *handles);
 
 /** Lists a new handle that takes over what `content` holds, on success. ERROR_EXHAUSTED only. */
@@ -37,10 +41,10 @@ int open_handles_add(struct open_handles *handles, const struct open_handle *con
 /** Closes what the handle holds, and frees it. NULL is allowed. */
 void open_handles_close(struct open_handles *handles, struct open_handle *handle);
 
-/** How many images are open. */
+/** How many images are open; directories and status texts do not count. */
 unsigned open_handles_streams(struct open_handles *handles);
 
-/** To and from fi->fh. */
+/** To and from fi->fh; NULL is 0, which the root directory uses. */
 uint64_t open_handle_number(struct open_handle *handle);
 struct open_handle *open_handle_from_number(uint64_t number);
 

@@ -18,8 +18,11 @@ struct read_stream_parts {
     struct verified_image *image;  /* what the plaintext depends on; may be NULL */
 };
 
-/** Makes a stream at position 0; takes `plaintext` and `image` on success. ERROR_EXHAUSTED when the
- *  arena is used up. */
+/**
+ * Makes a stream at position 0 and lists it. Takes `plaintext` and `image` on success; on failure
+ * they, and the reserved place, stay the caller's. ERROR_EXHAUSTED when the arena is used up: a
+ * stream holds STREAM_HISTORY_BYTES and one request of it, however large the image.
+ */
 int read_stream_new(const struct read_stream_parts *parts, struct read_stream **ret,
                     struct error *err);
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The JSON text of image_index_status (see glancefs/image_view.h for its members). */
+/*
+ * The JSON text of image_index_status; its members, which scripts rely on, are listed at that
+ * function in glancefs/image_view.h. The numbers are read one after the other while the mount goes
+ * on, so they need not add up.
+ */
 #ifndef VIEW_STATUS_H
 #define VIEW_STATUS_H
 
@@ -13,17 +17,21 @@
 
 /** What is reported on; all borrowed. */
 struct status_subject {
-    const char *version;
-    const char *cloud_name;
+    const char *version;    /* of the program */
+    const char *cloud_name; /* as configured: "local:DIR", "openstack[:NAME]" */
     uint64_t uptime_seconds;
-    struct ciphertext_cache *cache;
+    struct ciphertext_cache *cache; /* its disk is read */
     const struct secure_arena *arena;
     struct stream_registry *streams;
     struct verified_images *verified;
     struct view_counters *counters;
 };
 
-/** The text, with a line feed at its end; caller frees. Any thread; may wait for the disk. */
+/**
+ * The text, indented for people and with a line feed at its end; caller frees. Holds no secret:
+ * ids, sizes and counts only. A cache that cannot be read shows as null. Any thread; may wait for
+ * the disk. ERROR_EXHAUSTED only.
+ */
 int status_text(const struct status_subject *subject, char **ret, struct error *err);
 
 #endif

@@ -7,13 +7,13 @@
 #include <stdint.h>
 
 struct view_counters {
-    atomic_uint_fast64_t opens;        /* that succeeded */
-    atomic_uint_fast64_t failed_opens; /* interrupted ones are not failed */
-    atomic_uint_fast64_t verifications;
-    atomic_uint_fast64_t failed_verifications;
-    atomic_uint_fast64_t reads;
+    atomic_uint_fast64_t opens;                /* that succeeded */
+    atomic_uint_fast64_t failed_opens;         /* interrupted ones are not failed */
+    atomic_uint_fast64_t verifications;        /* that found the image sound */
+    atomic_uint_fast64_t failed_verifications; /* cancelled ones are not failed */
+    atomic_uint_fast64_t reads;                /* that succeeded, empty ones included */
     atomic_uint_fast64_t failed_reads;
-    atomic_uint_fast64_t read_bytes;
+    atomic_uint_fast64_t read_bytes; /* plaintext handed out, repeated reads included */
 };
 
 #endif
