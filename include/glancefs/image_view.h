@@ -64,7 +64,8 @@ DEFINE_CLEANUP(struct image_index, image_index_free)
 
 /**
  * Lists the active images that we can decrypt, asked for anew. Plain images and other encryption
- * formats are left out. Caller frees *ret with image_listing_free. Any thread; may wait.
+ * formats are left out. While the image service does not answer, the last listing it gave is shown
+ * again. Caller frees *ret with image_listing_free. Any thread; may wait.
  */
 int image_index_list(struct image_index *index, struct cancel *cancel, struct image_listing **ret,
                      struct error *err);
@@ -75,7 +76,7 @@ DEFINE_CLEANUP(struct image_listing, image_listing_free)
 
 /**
  * Attributes of the image `name`, listed or not; from memory when they are not older than
- * `record_ttl` or the image is open. Any thread; may wait.
+ * `record_ttl`, the image is open or the image service does not answer. Any thread; may wait.
  *
  * ERROR_NOT_FOUND: `name` is no UUID (the image service is not asked), no image, not active, or
  * not encrypted. ERROR_DENIED: deactivated. ERROR_UNSUPPORTED names another encryption format.

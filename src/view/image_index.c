@@ -12,7 +12,9 @@
 #include "view/verified_image.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct image_index {
     struct image_index_parts parts;
@@ -21,6 +23,8 @@ struct image_index {
     struct attribute_cache *attributes;
     struct verified_images *verified;
     struct stream_registry *streams;
+    pthread_mutex_t mutex;              /* guards what follows; nothing else is locked inside */
+    struct image_listing *last_listing; /* NULL before the first */
 };
 
 /* An option that promises more than this version does must not be taken silently. */
@@ -57,6 +61,7 @@ int image_index_new(const struct image_index_parts *parts, struct image_index **
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     index->parts = *parts;
     index->started_ns = clock_monotonic_ns();
+    (void)pthread_mutex_init(&index->mutex, NULL);
     const struct verified_images_parts verified = {.cache = parts->cache,
                                                    .arena = parts->arena,
                                                    .counters = &index->counters,
@@ -78,6 +83,8 @@ void image_index_free(struct image_index *index)
     stream_registry_free(index->streams);
     verified_images_free(index->verified);
     attribute_cache_free(index->attributes);
+    image_listing_free(index->last_listing);
+    (void)pthread_mutex_destroy(&index->mutex);
     free(index);
 }
 
@@ -116,6 +123,44 @@ static void add_to_listing(struct image_index *index, struct image_record *recor
     listing->count++;
 }
 
+/* A service that does not answer is no reason to stop showing what it said before. */
+static bool is_outage(const struct error *err)
+{
+    return err->kind == ERROR_UNAVAILABLE || err->kind == ERROR_TIMEOUT;
+}
+
+/* NULL without memory, or without a listing. */
+static struct image_listing *copy_listing(const struct image_listing *listing)
+{
+    const size_t size =
+        listing != NULL ? sizeof *listing + listing->count * sizeof listing->images[0] : 0;
+    struct image_listing *copy = size > 0 ? malloc(size) : NULL;
+
+    if (copy != NULL)
+        memcpy(copy, listing, size);
+    return copy;
+}
+
+static void remember_listing(struct image_index *index, const struct image_listing *listing)
+{
+    struct image_listing *copy = copy_listing(listing);
+    struct image_listing *old;
+
+    (void)pthread_mutex_lock(&index->mutex);
+    old = index->last_listing;
+    index->last_listing = copy;
+    (void)pthread_mutex_unlock(&index->mutex);
+    image_listing_free(old);
+}
+
+static int recall_listing(struct image_index *index, struct image_listing **ret)
+{
+    (void)pthread_mutex_lock(&index->mutex);
+    *ret = copy_listing(index->last_listing);
+    (void)pthread_mutex_unlock(&index->mutex);
+    return *ret != NULL ? 0 : -1;
+}
+
 int image_index_list(struct image_index *index, struct cancel *cancel, struct image_listing **ret,
                      struct error *err)
 {
@@ -123,13 +168,14 @@ int image_index_list(struct image_index *index, struct cancel *cancel, struct im
     struct image_listing *listing;
 
     if (image_service_list(index->parts.cloud->images, cancel, &list, err) < 0)
-        return -1;
+        return is_outage(err) ? recall_listing(index, ret) : -1;
     listing = calloc(1, sizeof *listing + list->count * sizeof listing->images[0]);
     if (listing == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     for (size_t i = 0; i < list->count; i++)
         add_to_listing(index, list->records[i], listing);
     attribute_cache_prune(index->attributes);
+    remember_listing(index, listing);
     *ret = listing;
     return 0;
 }
@@ -177,9 +223,12 @@ int image_index_lookup(struct image_index *index, const char *name, struct cance
 {
     CLEANUP(image_record_unref) struct image_record *record = NULL;
 
-    if (image_index_peek(index, name, ret))
+    if (image_index_peek(index, name, ret) ||
+        fetch_record(index, name, cancel, &record, ret, err) == 0)
         return 0;
-    return fetch_record(index, name, cancel, &record, ret, err);
+    return is_outage(err) && attribute_cache_get(index->attributes, name, ret) != ATTRIBUTES_UNKNOWN
+               ? 0
+               : -1;
 }
 
 int image_index_record(struct image_index *index, const char *id, struct cancel *cancel,

@@ -66,6 +66,35 @@ static void passes_on_why_it_cannot_list(void **state)
     fake_cloud_fail_records(bed->cloud, ERROR_UNAVAILABLE);
     assert_fails(ERROR_UNAVAILABLE, image_index_list(bed->index, NULL, &listing, &err));
     assert_null(listing);
+    fake_cloud_fail_records(bed->cloud, ERROR_DENIED);
+    assert_fails(ERROR_DENIED, image_index_list(bed->index, NULL, &listing, &err));
+}
+
+static void an_outage_of_the_image_service_leaves_what_is_known(void **state)
+{
+    static const enum error_kind outages[] = {ERROR_UNAVAILABLE, ERROR_TIMEOUT};
+    struct view_bed *bed = *state;
+    struct image_attributes attributes;
+    struct error err = ERROR_INIT;
+
+    view_bed_configure(bed, "record_ttl", "0");
+    for (size_t i = 0; i < ELEMENTS_OF(outages); i++) {
+        CLEANUP(image_listing_free) struct image_listing *before = NULL;
+        CLEANUP(image_listing_free) struct image_listing *during = NULL;
+
+        fake_cloud_fail_records(bed->cloud, ERROR_NONE);
+        assert_succeeds(image_index_list(bed->index, NULL, &before, &err));
+        assert_succeeds(look_up(bed, IMAGE_ID, &attributes, &err));
+        fake_cloud_fail_records(bed->cloud, outages[i]);
+        assert_succeeds(image_index_list(bed->index, NULL, &during, &err));
+        assert_int_equal(during->count, 1);
+        assert_true(lists(during, IMAGE_ID));
+        assert_succeeds(look_up(bed, IMAGE_ID, &attributes, &err));
+        assert_fails(outages[i], look_up(bed, OTHER_ID, &attributes, &err));
+        assert_fails(outages[i], view_bed_try(bed, IMAGE_ID, &err));
+    }
+    fake_cloud_fail_records(bed->cloud, ERROR_DENIED);
+    assert_fails(ERROR_DENIED, look_up(bed, IMAGE_ID, &attributes, &err));
 }
 
 static void a_listing_answers_the_look_ups_after_it(void **state)
@@ -168,7 +197,6 @@ static void an_open_image_needs_no_service_to_be_looked_at(void **state)
 {
     struct view_bed *bed = *state;
     struct image_attributes attributes;
-    struct error err = ERROR_INIT;
 
     view_bed_configure(bed, "record_ttl", "0");
     CLEANUP(read_stream_close) struct read_stream *stream = view_bed_stream(bed, IMAGE_ID);
@@ -176,7 +204,7 @@ static void an_open_image_needs_no_service_to_be_looked_at(void **state)
     assert_true(image_index_peek(bed->index, IMAGE_ID, &attributes));
     assert_int_equal(attributes.size, PLAINTEXT_BYTES);
     read_stream_close(steal(&stream));
-    assert_fails(ERROR_UNAVAILABLE, look_up(bed, IMAGE_ID, &attributes, &err));
+    assert_false(image_index_peek(bed->index, IMAGE_ID, &attributes));
 }
 
 static void a_slow_look_up_can_be_cancelled(void **state)
@@ -313,6 +341,7 @@ int main(void)
         test(lists_active_images_that_it_can_decrypt),
         test(lists_anew_each_time),
         test(passes_on_why_it_cannot_list),
+        test(an_outage_of_the_image_service_leaves_what_is_known),
         test(a_listing_answers_the_look_ups_after_it),
         test(asks_nobody_about_names_that_are_no_ids),
         test(tells_what_cannot_be_read_by_its_reason),
