@@ -19,9 +19,10 @@
  *
  *   - by renaming it to <id>;
  *   - by xattr user.glancefs.commit = "1" or "size=N", N the exact size;
- *   - by the last close, when the size was declared (os_decrypt_size of the record, or xattr
- *     user.glancefs.size) and one handle wrote every byte of it. With `commit=close` also by the
- *     last close after a handle that wrote anything.
+ *   - by the last close of <id> itself, when the size was declared (os_decrypt_size of the record,
+ *     or xattr user.glancefs.size) and one handle wrote every byte of it. With `commit=close` also
+ *     by the last close of <id> after a handle that wrote anything. The other names are there to be
+ *     renamed, so closing them never seals.
  *
  * What could not be taken must not be half taken: a write or truncate that is refused or fails
  * poisons the staging. Everything but removing it, or opening it with O_TRUNC, then fails with EIO.
@@ -222,11 +223,12 @@ int write_index_truncate(struct write_index *index, const char *name, uint64_t s
 
 /**
  * renameat2(2) with its flags. Only a staging's rename to <id> of its image is one, and seals it:
- * it returns when the ciphertext is durable. When interrupted, the seal goes on.
+ * it returns when the ciphertext is durable. When interrupted, the seal goes on, and the same call
+ * waits for it again.
  *
  * ERROR_BUSY: a writer is open. EIO: poisoned. ENODATA: nothing was written. ERROR_EXISTS:
- * RENAME_NOREPLACE, as <id> exists from the beginning. ERROR_INVALID: other flags, or not of the
- * declared size. ERROR_NOT_FOUND: no such staging. ERROR_DENIED: any other rename. Errors of the
+ * RENAME_NOREPLACE, as <id> exists from the beginning, unless it was removed just before.
+ * ERROR_INVALID: other flags, or not of the declared size. ERROR_NOT_FOUND: no such staging. ERROR_DENIED: any other rename. Errors of the
  * disk poison.
  */
 int write_index_rename(struct write_index *index, const char *from, const char *to, unsigned flags,
@@ -244,8 +246,9 @@ int write_index_remove(struct write_index *index, const char *name, struct cance
 
 /**
  * Sets "user.glancefs.commit" ("1" or "size=N": seals as a rename does; "size=0" or a declared size
- * of 0 seals an empty image) or "user.glancefs.size" (N in decimal: declares the size; ERROR_INVALID
- * when it contradicts the record or what was written). Any other is ERROR_UNSUPPORTED. May wait.
+ * of 0 seals an empty image; does nothing when it is sealed already) or "user.glancefs.size" (N in
+ * decimal: declares the size; ERROR_INVALID when it contradicts the record or what was written).
+ * Any other is ERROR_UNSUPPORTED. May wait.
  */
 int write_index_set_xattr(struct write_index *index, const char *name, const char *xattr,
                           const void *value, size_t value_size, struct cancel *cancel,

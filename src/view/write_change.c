@@ -35,6 +35,17 @@ static int check_names(const char *from, const char *to, struct error *err)
     return 0;
 }
 
+static bool is_image_hidden(const struct write_staging *staging)
+{
+    struct monitor *monitor = &staging->set->monitor;
+    bool result;
+
+    monitor_lock(monitor);
+    result = write_staging_hides_image(staging);
+    monitor_unlock(monitor);
+    return result;
+}
+
 int write_index_rename(struct write_index *index, const char *from, const char *to, unsigned flags,
                        struct cancel *cancel, struct error *err)
 {
@@ -47,7 +58,7 @@ int write_index_rename(struct write_index *index, const char *from, const char *
     staging = write_index_find_file(index, from);
     if (staging == NULL)
         return error_set(err, ERROR_NOT_FOUND, "no such file is being written");
-    if ((flags & RENAME_NOREPLACE) != 0)
+    if ((flags & RENAME_NOREPLACE) != 0 && !is_image_hidden(staging))
         return error_set(err, ERROR_EXISTS, "%s exists, and is empty until this replaces it", to);
     return write_staging_seal(staging, NULL, cancel, err);
 }

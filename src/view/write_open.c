@@ -174,8 +174,7 @@ static int new_content(const struct opening *opening, const struct write_target 
                                                 .sets_container_format =
                                                     !target->names_container_format};
 
-    if (refuse_sealed(opening, err) < 0 ||
-        key_manager_get_passphrase(parts->cloud->keys, parts->arena, target->key_id,
+    if (key_manager_get_passphrase(parts->cloud->keys, parts->arena, target->key_id,
                                    parts->config->key_encoding, cancel, &passphrase, err) < 0 ||
         cancel_check(cancel, err) < 0 || write_content_new(&content, passphrase, ret, err) < 0)
         return -1;
@@ -205,7 +204,7 @@ static int begin(const struct opening *opening, const struct write_target *targe
     const uint64_t declared = declared_size(opening, target);
     struct write_content *content;
 
-    if (refuse_undeclared(opening, declared, err) < 0 ||
+    if (refuse_sealed(opening, err) < 0 || refuse_undeclared(opening, declared, err) < 0 ||
         new_content(opening, target, declared, cancel, &content, err) < 0)
         return -1;
     publish(opening, content, declared);

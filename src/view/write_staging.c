@@ -11,8 +11,8 @@
 #include <string.h>
 #include <time.h>
 
-/* Seals at a time: each of them waits for the disk. */
-#define SEAL_THREADS 4
+/* Seals at a time: each of them waits for the disk, or encrypts many zeros. */
+#define SEAL_THREADS 16
 
 /* --- the set --- */
 
@@ -277,6 +277,15 @@ void write_stagings_sweep(struct write_stagings *set, uint64_t now_ns, uint64_t 
 
 /* --- seals --- */
 
+static int check_size(const struct write_staging *staging, const uint64_t *expected_size,
+                      struct error *err)
+{
+    if (expected_size == NULL || *expected_size == staging->size)
+        return 0;
+    return error_set(err, ERROR_INVALID, "has %" PRIu64 " bytes, not %" PRIu64, staging->size,
+                     *expected_size);
+}
+
 int write_staging_check_seal(const struct write_staging *staging, const uint64_t *expected_size,
                              struct error *err)
 {
@@ -288,9 +297,8 @@ int write_staging_check_seal(const struct write_staging *staging, const uint64_t
         return -1;
     if (staging->has_writer)
         return error_set(err, ERROR_BUSY, "is still open for writing");
-    if (expected_size != NULL && *expected_size != staging->size)
-        return error_set(err, ERROR_INVALID, "has %" PRIu64 " bytes, not %" PRIu64, staging->size,
-                         *expected_size);
+    if (check_size(staging, expected_size, err) < 0)
+        return -1;
     if (declared != BYTE_SOURCE_SIZE_UNKNOWN && declared != staging->size)
         return error_set(err, ERROR_INVALID, "has %" PRIu64 " of %" PRIu64 " declared bytes",
                          staging->size, declared);
@@ -346,6 +354,17 @@ int write_staging_begin_seal(struct write_staging *staging, struct error *err)
     return 0;
 }
 
+/* Makes sure that a seal is under way which nobody waits for yet. Locked. */
+static int join_seal(struct write_staging *staging, const uint64_t *expected_size,
+                     struct error *err)
+{
+    if (staging->phase == STAGING_SEALING && staging->seal_outcome == NULL)
+        return check_size(staging, expected_size, err);
+    if (write_staging_check_seal(staging, expected_size, err) < 0)
+        return -1;
+    return write_staging_begin_seal(staging, err);
+}
+
 int write_staging_seal(struct write_staging *staging, const uint64_t *expected_size,
                        struct cancel *cancel, struct error *err)
 {
@@ -355,9 +374,7 @@ int write_staging_seal(struct write_staging *staging, const uint64_t *expected_s
     int result;
 
     monitor_enter(monitor, cancel, &waiter);
-    result = write_staging_check_seal(staging, expected_size, err);
-    if (result == 0)
-        result = write_staging_begin_seal(staging, err);
+    result = join_seal(staging, expected_size, err);
     if (result == 0) {
         staging->seal_outcome = &outcome;
         while (!outcome.is_known && !cancel_is_requested(cancel))

@@ -144,7 +144,8 @@ int write_staging_take_turn(struct write_staging *staging, struct cancel *cancel
 /** Gives the turn up, and frees the content when it is not wanted any more. */
 void write_staging_end_turn(struct write_staging *staging);
 
-/** Checks, begins and waits for a seal. ERROR_CANCELLED: interrupted, while the seal goes on. */
+/** Checks, begins and waits for a seal, or waits for one that nobody waits for. ERROR_CANCELLED:
+ *  interrupted, while the seal goes on. */
 int write_staging_seal(struct write_staging *staging, const uint64_t *expected_size,
                        struct cancel *cancel, struct error *err);
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 static struct monitor *monitor_of(const struct write_stream *stream)
@@ -159,12 +160,15 @@ void write_stream_attributes(struct write_stream *stream, struct write_attribute
 
 /* --- closing --- */
 
-/* True when what this writer leaves behind counts as complete by itself. Locked. */
+/*
+ * True when what this writer leaves behind counts as complete by itself. That is so only under the
+ * image's own name: who writes another one means to rename it, and must still find it. Locked.
+ */
 static bool writer_completed(const struct write_stream *stream)
 {
     const struct write_staging *staging = stream->staging;
 
-    if (staging->phase != STAGING_OPEN)
+    if (staging->phase != STAGING_OPEN || strcmp(staging->name, staging->image_id) != 0)
         return false;
     if (stream->index->parts.config->commit == COMMIT_CLOSE && stream->has_written)
         return true;

@@ -40,6 +40,23 @@ static bool parse_size(const char *text, uint64_t *ret)
     return true;
 }
 
+/* A commit of what is sealed already has nothing to do, so that it may be repeated. */
+static int commit_unstaged(const struct write_attributes *file, const uint64_t *size,
+                           struct error *err)
+{
+    if (file->state == WRITE_QUEUED) {
+        (void)error_set(err, ERROR_INVALID, "nothing was written");
+        err->errnum = ENODATA;
+        return -1;
+    }
+    if (file->state == WRITE_FAILED)
+        return error_set(err, ERROR_EXISTS, "is sealed, but its upload failed (glancefs uploads)");
+    if (size != NULL && *size != file->size)
+        return error_set(err, ERROR_INVALID, "has %" PRIu64 " bytes, not %" PRIu64, file->size,
+                         *size);
+    return 0;
+}
+
 static int commit(struct write_index *index, const char *name, const char *value,
                   struct cancel *cancel, struct error *err)
 {
@@ -55,11 +72,7 @@ static int commit(struct write_index *index, const char *name, const char *value
         return write_staging_seal(staging, has_size ? &size : NULL, cancel, err);
     if (write_index_lookup(index, name, cancel, &attributes, err) < 0)
         return -1;
-    if (attributes.state != WRITE_QUEUED)
-        return error_set(err, ERROR_EXISTS, "is already %s", write_state_name(attributes.state));
-    (void)error_set(err, ERROR_INVALID, "nothing was written");
-    err->errnum = ENODATA;
-    return -1;
+    return commit_unstaged(&attributes, has_size ? &size : NULL, err);
 }
 
 static int refuse_other_size(uint64_t size, uint64_t declared, struct error *err)

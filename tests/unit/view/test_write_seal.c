@@ -25,6 +25,12 @@ static int seal_by_xattr(struct write_bed *bed, const char *value, struct error 
                                  strlen(value), NULL, err);
 }
 
+static int commit_image(struct write_bed *bed, const char *value, struct error *err)
+{
+    return write_index_set_xattr(bed->index, IMAGE_ID, "user.glancefs.commit", value, strlen(value),
+                                 NULL, err);
+}
+
 /* --- explicit seals --- */
 
 static void a_rename_seals(void **state)
@@ -80,8 +86,22 @@ static void an_xattr_with_the_right_size_seals(void **state)
     assert_state(bed, IMAGE_PART, "staging");
     assert_succeeds(seal_by_xattr(bed, "size=5", &err));
     assert_sealed(bed, IMAGE_ID, "hello", 5);
-    assert_errno(EEXIST, write_index_set_xattr(bed->index, IMAGE_ID, "user.glancefs.commit", "1", 1,
-                                               NULL, &err));
+}
+
+static void committing_again_does_nothing(void **state)
+{
+    struct write_bed *bed = *state;
+    struct error err = ERROR_INIT;
+
+    write_bed_create(bed, "hello", 5);
+    assert_succeeds(seal_by_xattr(bed, "1", &err));
+    assert_succeeds(commit_image(bed, "1", &err));
+    assert_succeeds(commit_image(bed, "size=5", &err));
+    assert_errno(EINVAL, commit_image(bed, "size=4", &err));
+    fake_staging_set_state(bed->staging, IMAGE_ID, UPLOAD_ACTIVE, "");
+    assert_succeeds(commit_image(bed, "1", &err));
+    fake_staging_set_state(bed->staging, IMAGE_ID, UPLOAD_FAILED, "over quota");
+    assert_errno(EEXIST, commit_image(bed, "1", &err));
 }
 
 static void other_values_of_the_xattr_are_refused(void **state)
@@ -144,8 +164,7 @@ static void nothing_is_not_sealed(void **state)
     struct write_bed *bed = *state;
     struct error err = ERROR_INIT;
 
-    assert_errno(ENODATA, write_index_set_xattr(bed->index, IMAGE_ID, "user.glancefs.commit", "1",
-                                                1, NULL, &err));
+    assert_errno(ENODATA, commit_image(bed, "1", &err));
     write_bed_create(bed, "", 0);
     assert_errno(ENODATA, seal_by_rename(bed, &err));
     assert_errno(ENODATA, seal_by_xattr(bed, "1", &err));
@@ -167,7 +186,7 @@ static void a_declared_empty_image_is_sealed(void **state)
     struct write_bed *bed = *state;
 
     write_bed_declare(bed, 0);
-    write_bed_create(bed, "", 0);
+    write_stream_close(write_bed_open_file(bed, IMAGE_ID, CREATE));
     assert_sealed(bed, IMAGE_ID, "", 0);
 }
 
@@ -296,11 +315,41 @@ static void an_interrupted_rename_ends_at_once_and_the_seal_goes_on(void **state
     cancel_request(cancel);
     assert_int_equal(pthread_join(sealer.thread, NULL), 0);
     assert_int_equal(sealer.error.kind, ERROR_CANCELLED);
-    assert_errno(EBUSY, seal_by_rename(bed, &err));
     fake_staging_let_go(bed->staging);
     assert_sealed(bed, IMAGE_ID, "hello", 5);
     wait_until(atomic_load(&bed->seals) == 1);
     assert_int_equal(atomic_load(&bed->failed_seals), 0);
+}
+
+/* A rename that is cancelled already: it begins a seal or joins one, but waits for nothing. */
+static int rename_without_waiting(struct write_bed *bed, struct error *err)
+{
+    CLEANUP(cancel_unref) struct cancel *cancel = NULL;
+
+    if (cancel_new(&cancel, err) < 0)
+        return -1;
+    cancel_request(cancel);
+    return write_index_rename(bed->index, IMAGE_PART, IMAGE_ID, 0, cancel, err);
+}
+
+static void a_rename_joins_the_seal_that_an_interrupted_one_began(void **state)
+{
+    struct write_bed *bed = *state;
+    struct sealer sealer = {.cancel = NULL};
+    struct error err = ERROR_INIT;
+
+    write_bed_create(bed, "hello", 5);
+    fake_staging_hold(bed->staging);
+    assert_fails(ERROR_CANCELLED, rename_without_waiting(bed, &err));
+    fake_staging_wait_held(bed->staging);
+    assert_errno(EINVAL, seal_by_xattr(bed, "size=4", &err));
+    start_held_seal(bed, &sealer);
+    wait_until(rename_without_waiting(bed, &err) < 0 && err.kind == ERROR_BUSY);
+    fake_staging_let_go(bed->staging);
+    assert_int_equal(pthread_join(sealer.thread, NULL), 0);
+    assert_int_equal(sealer.result, 0);
+    assert_int_equal(atomic_load(&bed->seals), 0);
+    assert_sealed(bed, IMAGE_ID, "hello", 5);
 }
 
 static void nothing_else_happens_during_a_seal(void **state)
@@ -329,7 +378,7 @@ static void a_seal_with_much_left_is_given_up_at_the_end(void **state)
     struct error err = ERROR_INIT;
 
     bed->config->commit = COMMIT_CLOSE;
-    stream = write_bed_open_file(bed, IMAGE_PART, CREATE);
+    stream = write_bed_open_file(bed, IMAGE_ID, CREATE);
     write_bed_write(stream, "x", 1, 0);
     assert_succeeds(write_stream_truncate(stream, LIMIT_PLAINTEXT_BYTES, NULL, &err));
     write_stream_close(stream);
@@ -366,16 +415,37 @@ static void the_close_of_a_complete_declared_file_seals(void **state)
     wait_until(secure_arena_used(bed->arena) == bed->arena_used);
 }
 
-static void a_size_by_xattr_while_it_is_open_counts(void **state)
+static int declare(struct write_bed *bed, const char *value, struct error *err)
+{
+    return write_index_set_xattr(bed->index, IMAGE_ID, "user.glancefs.size", value, strlen(value),
+                                 NULL, err);
+}
+
+static void a_size_by_xattr_counts_also_while_it_is_open(void **state)
 {
     struct write_bed *bed = *state;
-    struct write_stream *stream = write_bed_open_file(bed, IMAGE_PART, CREATE);
+    struct write_stream *stream;
     struct error err = ERROR_INIT;
 
+    assert_succeeds(declare(bed, "9", &err));
+    stream = write_bed_open_file(bed, IMAGE_ID, CREATE);
     write_bed_write(stream, "hello", 5, 0);
-    assert_succeeds(
-        write_index_set_xattr(bed->index, IMAGE_PART, "user.glancefs.size", "5", 1, NULL, &err));
+    assert_succeeds(declare(bed, "5", &err));
     write_stream_close(stream);
+    assert_sealed(bed, IMAGE_ID, "hello", 5);
+}
+
+/* cp x <id>.part && mv <id>.part <id>, and rsync, must find what they rename. */
+static void closing_another_name_never_seals(void **state)
+{
+    struct write_bed *bed = *state;
+    struct error err = ERROR_INIT;
+
+    bed->config->commit = COMMIT_CLOSE;
+    write_bed_declare(bed, 5);
+    write_bed_create(bed, "hello", 5);
+    assert_not_sealed(bed, IMAGE_PART);
+    assert_succeeds(seal_by_rename(bed, &err));
     assert_sealed(bed, IMAGE_ID, "hello", 5);
 }
 
@@ -394,8 +464,7 @@ static void the_close_of_an_incomplete_file_does_not(void **state)
     write_bed_write(stream, "9", 1, 9);
     write_stream_close(stream); /* complete, but no single handle wrote all of it */
     assert_not_sealed(bed, IMAGE_ID);
-    assert_succeeds(
-        write_index_set_xattr(bed->index, IMAGE_ID, "user.glancefs.commit", "1", 1, NULL, &err));
+    assert_succeeds(commit_image(bed, "1", &err));
     assert_sealed(bed, IMAGE_ID, "0123456789", 10);
 }
 
@@ -530,12 +599,15 @@ static void commit_on_close_reports_a_full_disk(void **state)
 {
     const struct fake_staging_faults faults = {.fails_commit = true};
     struct write_bed *bed = *state;
+    struct write_stream *stream;
 
     bed->config->commit = COMMIT_CLOSE;
     fake_staging_misbehave(bed->staging, &faults);
-    write_bed_create(bed, "hello", 5);
+    stream = write_bed_open_file(bed, IMAGE_ID, CREATE);
+    write_bed_write(stream, "hello", 5, 0);
+    write_stream_close(stream);
     wait_until(atomic_load(&bed->failed_seals) == 1);
-    assert_state(bed, IMAGE_PART, "poisoned");
+    assert_state(bed, IMAGE_ID, "poisoned");
 }
 
 int main(void)
@@ -545,6 +617,7 @@ int main(void)
         write_test(a_rename_of_rsync_seals),
         write_test(an_xattr_seals),
         write_test(an_xattr_with_the_right_size_seals),
+        write_test(committing_again_does_nothing),
         write_test(other_values_of_the_xattr_are_refused),
         write_test(truncated_zeros_are_sealed),
         write_test(zeros_behind_the_window_are_sealed),
@@ -557,10 +630,12 @@ int main(void)
         write_test(a_full_disk_at_the_seal_is_told_and_poisons),
         write_test(a_declared_size_gives_definite_lengths),
         write_test(an_interrupted_rename_ends_at_once_and_the_seal_goes_on),
+        write_test(a_rename_joins_the_seal_that_an_interrupted_one_began),
         write_test(nothing_else_happens_during_a_seal),
         write_test(a_seal_with_much_left_is_given_up_at_the_end),
         write_test(the_close_of_a_complete_declared_file_seals),
-        write_test(a_size_by_xattr_while_it_is_open_counts),
+        write_test(a_size_by_xattr_counts_also_while_it_is_open),
+        write_test(closing_another_name_never_seals),
         write_test(the_close_of_an_incomplete_file_does_not),
         write_test(a_truncate_declares_nothing),
         write_test(holes_and_extensions_are_not_written_bytes),
