@@ -36,7 +36,7 @@ DEFINE_CLEANUP(struct encrypted_message, encrypted_message_free)
 int encrypted_message_enter(struct encrypted_message *message, const struct packet_header *header,
                             struct cancel *cancel, struct error *err);
 
-/** Shows the start of the encrypted data, SESSION_KEY_SAMPLE_BYTES unless there is less. */
+/** Shows the start of the encrypted data: SESSION_KEY_SAMPLE_BYTES, or less when it ends before. */
 int encrypted_message_sample(struct encrypted_message *message, struct cancel *cancel,
                              const uint8_t **ret_bytes, size_t *ret_size, struct error *err);
 

@@ -33,8 +33,6 @@ static int find_key(struct encrypted_message *encrypted, struct secure_arena *ar
         encrypted_message_enter(encrypted, &header, cancel, err) < 0 ||
         encrypted_message_sample(encrypted, cancel, &sample, &sample_size, err) < 0)
         return -1;
-    if (sample_size > SESSION_KEY_SAMPLE_BYTES)
-        sample_size = SESSION_KEY_SAMPLE_BYTES;
     if (esk_sequence_find_session_key(&sequence, arena, passphrase, sample, sample_size, cancel,
                                       &key, err) < 0 ||
         openpgp_message_new(key, seipd_offset, ret, err) < 0)
