@@ -11,8 +11,8 @@
 #include <stdlib.h>
 
 #define ID "11111111-2222-4333-8444-555555555555"
-#define WINDOW 5000
-#define FILE_BYTES 100000
+#define WINDOW ((size_t)5000)
+#define FILE_BYTES ((size_t)100000)
 
 /* --- a codec that leaves bytes as they are, so that thousands of runs take a moment --- */
 
@@ -400,7 +400,7 @@ static void write_something(struct write_content *content, struct model *model,
 {
     const size_t offset = choose_offset(model, random);
     const size_t size = choose_size(offset, random);
-    CLEANUP(memory_free) uint8_t *bytes = malloc(size);
+    CLEANUP(memory_free) uint8_t *bytes = malloc(size + 1);
     struct error err = ERROR_INIT;
 
     assert_non_null(bytes);

@@ -147,15 +147,16 @@ static void truncated_zeros_are_sealed(void **state)
 
 static void zeros_behind_the_window_are_sealed(void **state)
 {
+    static const uint8_t head[] = {'h', 'e', 'a', 'd'};
     CLEANUP(memory_free) uint8_t *expected = calloc(3, WINDOW_BYTES);
     struct write_bed *bed = *state;
     struct error err = ERROR_INIT;
 
     assert_non_null(expected);
-    write_bed_create(bed, "head", 4);
+    write_bed_create(bed, head, sizeof head);
     assert_succeeds(write_index_truncate(bed->index, IMAGE_PART, 3 * WINDOW_BYTES, NULL, &err));
     assert_succeeds(seal_by_rename(bed, &err));
-    memcpy(expected, "head", 4);
+    memcpy(expected, head, sizeof head);
     assert_sealed(bed, IMAGE_ID, expected, 3 * WINDOW_BYTES);
 }
 

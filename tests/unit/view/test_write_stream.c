@@ -389,10 +389,12 @@ static void removing_while_writing_waits_for_the_write(void **state)
     assert_sealed(bed, IMAGE_ID, "next", 4);
 }
 
+#define THREADS ((size_t)8)
+#define PIECE ((size_t)32768)
+
 /* As several threads of one qemu-img do. */
 static void writes_of_many_threads_take_turns(void **state)
 {
-    enum { THREADS = 8, PIECE = 32768 };
     CLEANUP(memory_free) uint8_t *bytes = pseudo_random_bytes(6, THREADS * PIECE);
     struct write_bed *bed = *state;
     struct write_stream *stream = write_bed_open_file(bed, IMAGE_PART, CREATE);
