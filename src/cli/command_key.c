@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/command.h"
 #include "cli/key_file.h"
+#include "cli/new_secret.h"
 #include "cli/session.h"
-#include "crypto/encoding.h"
-#include "crypto/random.h"
 
 #include <getopt.h>
 #include <stdbool.h>
@@ -11,10 +10,6 @@
 #include <string.h>
 
 #define COMMAND "key"
-/* 256 bits: what AES-256 can use, and beyond guessing as a passphrase. */
-#define NEW_KEY_BYTES 32
-#define TYPE_PASSPHRASE "passphrase"
-#define TYPE_SYMMETRIC "symmetric"
 
 static const char help[] =
     "Usage: glancefs key create [--name NAME] [--type passphrase|symmetric]\n"
@@ -67,31 +62,7 @@ static int parse_options(int argc, char **argv, struct key_options *options)
 
 static const char *type_of(const struct key_options *options)
 {
-    return options->type == NULL ? TYPE_PASSPHRASE : options->type;
-}
-
-static int make_key(const char *type, struct secure_arena *arena, struct secure_buffer **ret,
-                    struct error *err)
-{
-    CLEANUP(secure_buffer_free) struct secure_buffer *key = NULL;
-    CLEANUP(secure_buffer_free) struct secure_buffer *text = NULL;
-
-    if (strcmp(type, TYPE_PASSPHRASE) != 0 && strcmp(type, TYPE_SYMMETRIC) != 0)
-        return error_set(err, ERROR_INVALID,
-                         "type '%s' cannot be made here: passphrase or symmetric", type);
-    if (secure_buffer_new(arena, NEW_KEY_BYTES, &key, err) < 0 ||
-        secure_buffer_new(arena, encode_base64_size(NEW_KEY_BYTES), &text, err) < 0)
-        return -1;
-    secure_buffer_set_size(key, NEW_KEY_BYTES);
-    random_bytes(secure_buffer_data(key), NEW_KEY_BYTES);
-    if (strcmp(type, TYPE_SYMMETRIC) == 0) {
-        *ret = steal(&key);
-        return 0;
-    }
-    secure_buffer_set_size(text, secure_buffer_capacity(text));
-    encode_base64(secure_buffer_bytes(key), NEW_KEY_BYTES, (char *)secure_buffer_data(text));
-    *ret = steal(&text);
-    return 0;
+    return options->type == NULL ? SECRET_TYPE_PASSPHRASE : options->type;
 }
 
 /* Editors and echo(1) leave a line feed that nobody meant, and gpg would ignore it. */
@@ -99,7 +70,7 @@ static void warn_of_line_feed(const char *type, const struct secure_buffer *payl
 {
     const size_t size = secure_buffer_size(payload);
 
-    if (strcmp(type, TYPE_PASSPHRASE) == 0 && secure_buffer_bytes(payload)[size - 1] == '\n')
+    if (strcmp(type, SECRET_TYPE_PASSPHRASE) == 0 && secure_buffer_bytes(payload)[size - 1] == '\n')
         (void)fprintf(stderr, "glancefs key: note: the passphrase ends with a line feed, which is "
                               "part of it\n");
 }
@@ -135,7 +106,7 @@ static int store_key(const struct key_options *options, const char *file, char r
         session_make_local_cloud(config, COMMAND, err) < 0 ||
         session_open(config, SESSION_COMMAND_ARENA_BYTES, &session, err) < 0)
         return -1;
-    result = file == NULL ? make_key(metadata.secret_type, session->arena, &payload, err)
+    result = file == NULL ? new_secret_make(metadata.secret_type, session->arena, &payload, err)
                           : key_file_read(file, session->arena, &payload, err);
     if (result < 0)
         return -1;
