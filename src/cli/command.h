@@ -35,6 +35,8 @@ int command_images(int argc, char **argv);
 int command_key(int argc, char **argv);
 int command_mount(int argc, char **argv);
 int command_status(int argc, char **argv);
+int command_upload(int argc, char **argv);
+int command_uploads(int argc, char **argv);
 
 /** The exit code for an error kind. */
 int exit_code_from_error(const struct error *err);

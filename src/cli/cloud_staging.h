@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Upload staging with the program's own settings. Whoever stages for one cloud, be it a mount or a
+ * command, opens it here, so that they all name the cloud in the same way and find each other's
+ * uploads.
+ */
+#ifndef CLI_CLOUD_STAGING_H
+#define CLI_CLOUD_STAGING_H
+
+#include "glancefs/cloud.h"
+#include "glancefs/config.h"
+#include "glancefs/upload_staging.h"
+
+/** Delays between attempts, in milliseconds. */
+#define CLOUD_STAGING_FIRST_RETRY_MS 1000
+#define CLOUD_STAGING_LAST_RETRY_MS 60000
+
+struct cloud_staging {
+    char *cloud_name; /* as in `config`, but with an absolute path */
+    struct identity identity;
+    struct upload_staging *staging;
+};
+
+/**
+ * Asks who we are and opens the staging in `cache`, a cache directory that may be another one than
+ * that of `config`. `cloud` must outlive it. Before the process changes its working directory.
+ */
+int cloud_staging_open(const struct config *config, const char *cache, struct cloud *cloud,
+                       struct cloud_staging **ret, struct error *err);
+
+/** Ends it; NULL is allowed. */
+void cloud_staging_free(struct cloud_staging *staging);
+DEFINE_CLEANUP(struct cloud_staging, cloud_staging_free)
+
+#endif
