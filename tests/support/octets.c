@@ -14,7 +14,10 @@ static uint8_t *grow(struct octets *octets, size_t size)
 {
     uint8_t *end;
 
-    octets->data = realloc(octets->data, octets->size + size + 1);
+    if (octets->data == NULL || size > octets->capacity - octets->size) {
+        octets->capacity = 2 * (octets->size + size) + 16;
+        octets->data = realloc(octets->data, octets->capacity);
+    }
     if (octets->data == NULL)
         abort();
     end = octets->data + octets->size;

@@ -10,6 +10,7 @@
 struct octets {
     uint8_t *data;
     size_t size;
+    size_t capacity;
 };
 
 /** Frees the bytes and makes everything zero. */

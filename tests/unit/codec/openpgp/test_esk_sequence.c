@@ -137,7 +137,7 @@ static void a_front_that_is_cut_off_is_damage(void **state)
     add_skesk(&front, "secret");
     build_packet(&front, PACKET_PKESK, FRAMING_SHORTEST, "\3whatever", 9);
     for (size_t size = 1; size <= front.size; size++) {
-        const struct octets cut = {front.data, size};
+        const struct octets cut = {.data = front.data, .size = size};
 
         assert_front_fails(&cut, ERROR_CORRUPT, DAMAGED_MESSAGE);
     }

@@ -70,7 +70,7 @@ static void a_body_that_is_cut_off_is_damage(void **state)
         build_packet(&whole, 11, bounded[i], content, sizeof content);
         for (size_t size = 8; size < whole.size; size++) {
             CLEANUP(octets_clear) struct octets body = {0};
-            const struct octets cut = {whole.data, size};
+            const struct octets cut = {.data = whole.data, .size = size};
             struct packet_fixture fixture;
             struct error err = ERROR_INIT;
 

@@ -27,7 +27,7 @@ static int write_packet(uint64_t length, struct secure_arena *arena, const uint8
 static void assert_reads_back(const struct memory_sink_record *record, const uint8_t *body,
                               size_t size)
 {
-    const struct octets packet = {record->bytes, record->size};
+    const struct octets packet = {.data = record->bytes, .size = record->size};
     CLEANUP(octets_clear) struct octets got = {0};
     struct packet_fixture fixture;
     struct error err = ERROR_INIT;
