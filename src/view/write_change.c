@@ -97,9 +97,11 @@ static int remove_staging(struct write_staging *staging, struct cancel *cancel, 
         return -1;
     monitor_lock(monitor);
     is_removable = staging->phase == STAGING_OPEN || staging->phase == STAGING_POISONED;
+    if (is_removable)
+        staging->phase = STAGING_REMOVED;
     monitor_unlock(monitor);
     if (is_removable) {
-        write_staging_remove(staging);
+        write_staging_finish_removal(staging);
         return 0;
     }
     write_staging_end_turn(staging);

@@ -19,7 +19,8 @@ struct write_content {
     struct secure_buffer *passphrase;
     struct write_window *window;
     struct staged_upload *upload;
-    struct byte_sink *sink; /* of plaintext; writes to the upload's */
+    struct byte_sink
+        *sink; /* of plaintext; writes to the upload's. NULL once it could not be made */
     uint64_t size;
 };
 
@@ -277,6 +278,8 @@ int write_content_seal(struct write_content *content, struct cancel *cancel, str
 {
     const uint64_t end = write_window_end(content->window);
 
+    if (content->sink == NULL)
+        return error_set(err, ERROR_INVALID, "cannot be sealed after a failure");
     if (write_window_consumed(content->window) > content->size)
         return error_set(err, ERROR_UNSUPPORTED,
                          "a write behind a gap was interrupted and not repeated: %" PRIu64

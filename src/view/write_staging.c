@@ -233,12 +233,11 @@ void write_staging_begin_disposal(struct write_staging *staging)
 
 /* --- removal --- */
 
-void write_staging_remove(struct write_staging *staging)
+void write_staging_finish_removal(struct write_staging *staging)
 {
     struct monitor *monitor = &staging->set->monitor;
 
     monitor_lock(monitor);
-    staging->phase = STAGING_REMOVED;
     dispose(staging); /* before it leaves the list: a new one must find the old one gone */
     write_staging_unlist(staging);
     staging->is_busy = false;
@@ -246,7 +245,8 @@ void write_staging_remove(struct write_staging *staging)
     monitor_unlock(monitor);
 }
 
-/* The first one that nobody needs, with the turn and a reference; or NULL. Locked. */
+/* Begins the removal of the first one that nobody needs, with the turn and a reference; NULL when
+ * there is none. Without content it is off the list at once: nobody may find it any more. Locked. */
 static struct write_staging *take_expired(struct write_stagings *set, uint64_t now_ns,
                                           uint64_t ttl_ns)
 {
@@ -256,7 +256,11 @@ static struct write_staging *take_expired(struct write_stagings *set, uint64_t n
             now_ns - staging->idle_since_ns < ttl_ns)
             continue;
         staging->is_busy = true;
-        return write_staging_ref(staging);
+        staging->phase = STAGING_REMOVED;
+        (void)write_staging_ref(staging);
+        if (staging->content == NULL)
+            write_staging_unlist(staging);
+        return staging;
     }
     return NULL;
 }
@@ -270,7 +274,7 @@ void write_stagings_sweep(struct write_stagings *set, uint64_t now_ns, uint64_t 
         staging = take_expired(set, now_ns, ttl_ns);
         monitor_unlock(&set->monitor);
         if (staging != NULL)
-            write_staging_remove(staging);
+            write_staging_finish_removal(staging);
         write_staging_unref(staging);
     } while (staging != NULL);
 }

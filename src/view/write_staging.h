@@ -149,8 +149,9 @@ void write_staging_end_turn(struct write_staging *staging);
 int write_staging_seal(struct write_staging *staging, const uint64_t *expected_size,
                        struct cancel *cancel, struct error *err);
 
-/** With the turn, which this gives up: frees the content and takes the staging off the list. */
-void write_staging_remove(struct write_staging *staging);
+/** Ends a removal: with the turn, which this gives up, and in the phase STAGING_REMOVED. Frees the
+ *  content and takes the staging off the list. */
+void write_staging_finish_removal(struct write_staging *staging);
 
 /** Removes what nobody has open and nobody touched for `ttl_ns`. */
 void write_stagings_sweep(struct write_stagings *set, uint64_t now_ns, uint64_t ttl_ns);

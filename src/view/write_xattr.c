@@ -127,6 +127,8 @@ static int declare_queued(struct write_index *index, const char *id, uint64_t si
     return result;
 }
 
+/* A seal may begin meanwhile; it then waits for this turn, and fails when the declaration failed or
+ * contradicts the size. */
 static int declare_open(struct write_staging *staging, uint64_t size, struct cancel *cancel,
                         struct error *err)
 {
