@@ -20,6 +20,8 @@
 #include "glancefs/identity_service.h"
 #include "glancefs/image_record.h"
 #include "glancefs/secure_arena.h"
+#include "glancefs/upload_staging.h"
+#include "glancefs/write_index.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -52,6 +54,8 @@ struct image_index_parts {
     const struct identity *identity;
     struct ciphertext_cache *cache;
     struct secure_arena *arena;
+    struct write_index *writes;     /* these two only for status; may be NULL, */
+    struct upload_staging *uploads; /* then nothing is ever uploaded */
 };
 
 /** ERROR_UNSUPPORTED when the configuration asks for what this version cannot do. */
@@ -159,6 +163,10 @@ DEFINE_CLEANUP(struct read_stream, read_stream_close)
  *     memory                   {capacity_bytes, used_bytes, peak_bytes} of the locked arena
  *     streams                  [{image, position, size}] open now
  *     verifications            [{image, done_bytes, total_bytes}] of ciphertext, in progress
+ *     uploads                  [{image_id, state, plaintext_bytes, stored_bytes, sent_bytes, attempts,
+ *                              error}] being written, oldest sealed ones first; null when their
+ *                              disk cannot be read. `state` as user.glancefs.state has it; the next
+ *                              three numbers are 0 until it is sealed; `error` may be ""
  *     counters                 {opens, failed_opens, verifications, failed_verifications,
  *                              reads, failed_reads, read_bytes} since the start
  *

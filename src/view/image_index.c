@@ -35,7 +35,6 @@ static int refuse_unsupported(const struct config *config, struct error *err)
         const char *option;
     } unsupported[] = {
         {config->verify != VERIFY_FIRST, "verify=stream"},
-        {config->commit != COMMIT_SEAL, "commit=close"},
         {config->signature != SIGNATURE_OFF, "signature"},
         {config->consumers != CONSUMERS_OFF, "consumers=on"},
         {config->aead != AEAD_NONE, "aead"},
@@ -348,7 +347,9 @@ int image_index_status(struct image_index *index, char **ret, struct error *err)
         .arena = index->parts.arena,
         .streams = index->streams,
         .verified = index->verified,
-        .counters = &index->counters};
+        .counters = &index->counters,
+        .writes = index->parts.writes,
+        .uploads = index->parts.uploads};
 
     return status_text(&subject, ret, err);
 }

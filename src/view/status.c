@@ -64,6 +64,83 @@ static void add_verification(void *context, const char *id, uint64_t done_bytes,
     (void)json_object_array_add(context, object);
 }
 
+static struct json_object *upload_object(const char *image_id, const char *state,
+                                         uint64_t plaintext_bytes)
+{
+    struct json_object *object = json_object_new_object();
+
+    add(object, "image_id", json_object_new_string(image_id));
+    add(object, "state", json_object_new_string(state));
+    add_number(object, "plaintext_bytes", plaintext_bytes);
+    return object;
+}
+
+static void add_upload(struct json_object *uploads, const struct upload_info *info)
+{
+    struct json_object *object =
+        upload_object(info->image_id, upload_state_name(info->state), info->plaintext_bytes);
+
+    add_number(object, "stored_bytes", info->stored_bytes);
+    add_number(object, "sent_bytes", info->sent_bytes);
+    add_number(object, "attempts", info->attempts);
+    add(object, "error", json_object_new_string(info->error));
+    (void)json_object_array_add(uploads, object);
+}
+
+static void add_staging(struct json_object *uploads, struct write_index *writes,
+                        const struct write_attributes *file)
+{
+    struct json_object *object =
+        upload_object(file->image_id, write_state_name(file->state), file->size);
+    CLEANUP(memory_free) char *cause = NULL;
+    struct error ignored = ERROR_INIT;
+
+    add_number(object, "stored_bytes", 0);
+    add_number(object, "sent_bytes", 0);
+    add_number(object, "attempts", 0);
+    (void)write_index_get_xattr(writes, file->name, "user.glancefs.error", NULL, &cause, &ignored);
+    add(object, "error", json_object_new_string(cause != NULL ? cause : ""));
+    (void)json_object_array_add(uploads, object);
+}
+
+static int add_sealed(struct json_object *uploads, struct upload_staging *staging,
+                      struct error *err)
+{
+    CLEANUP(memory_free) struct upload_info *infos = NULL;
+    size_t count = 0;
+
+    if (upload_staging_list(staging, &infos, &count, err) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        add_upload(uploads, &infos[i]);
+    return 0;
+}
+
+/* Those that are written now; sealed ones are in the listing, too. */
+static int add_unsealed(struct json_object *uploads, struct write_index *writes, struct error *err)
+{
+    CLEANUP(memory_free) struct write_listing *files = NULL;
+
+    if (write_index_list_staged(writes, &files, err) < 0)
+        return -1;
+    for (size_t i = 0; i < files->count; i++)
+        if (files->files[i].state == WRITE_STAGING || files->files[i].state == WRITE_POISONED)
+            add_staging(uploads, writes, &files->files[i]);
+    return 0;
+}
+
+static struct json_object *uploads_array(const struct status_subject *subject)
+{
+    struct json_object *uploads = json_object_new_array();
+    struct error ignored = ERROR_INIT;
+
+    if (subject->uploads == NULL || (add_sealed(uploads, subject->uploads, &ignored) == 0 &&
+                                     add_unsealed(uploads, subject->writes, &ignored) == 0))
+        return uploads;
+    (void)json_object_put(uploads);
+    return NULL;
+}
+
 static struct json_object *counters_object(struct view_counters *counters)
 {
     struct json_object *object = json_object_new_object();
@@ -93,6 +170,7 @@ static struct json_object *status_object(const struct status_subject *subject)
     add(object, "memory", memory_object(subject->arena));
     add(object, "streams", streams);
     add(object, "verifications", verifications);
+    add(object, "uploads", uploads_array(subject));
     add(object, "counters", counters_object(subject->counters));
     return object;
 }

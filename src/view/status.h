@@ -10,6 +10,8 @@
 #include "glancefs/ciphertext_cache.h"
 #include "glancefs/error.h"
 #include "glancefs/secure_arena.h"
+#include "glancefs/upload_staging.h"
+#include "glancefs/write_index.h"
 #include "view/stream_registry.h"
 #include "view/verified_image.h"
 
@@ -25,6 +27,8 @@ struct status_subject {
     struct stream_registry *streams;
     struct verified_images *verified;
     struct view_counters *counters;
+    struct write_index *writes;     /* may be NULL, as the next */
+    struct upload_staging *uploads; /* its disk is read */
 };
 
 /**
