@@ -10,6 +10,8 @@
 #define BLOCK_BYTES 512 /* the unit of st_blocks, whatever st_blksize says */
 #define EXACT_TIMEOUT_SECONDS 60.0
 #define MAXIMUM_NAME_BYTES 255
+#define WRITTEN_FILE_MODE 0600
+#define WRITTEN_DIRECTORY_MODE 0700
 
 /* --- struct stat --- */
 
@@ -46,7 +48,11 @@ bool attributes_of_node(struct filesystem *filesystem, fuse_ino_t inode, struct 
     if (inode == FUSE_ROOT_ID || inode == INODE_DECRYPT) {
         /* Who may read may also search. */
         *ret = common_attributes(filesystem, inode, S_IFDIR | mode | (mode >> 2));
-        ret->st_nlink = inode == FUSE_ROOT_ID ? 3 : 2;
+        ret->st_nlink = inode == FUSE_ROOT_ID ? 4 : 2;
+        *ret_timeout_seconds = EXACT_TIMEOUT_SECONDS;
+    } else if (inode == INODE_ENCRYPT) {
+        *ret = common_attributes(filesystem, inode, S_IFDIR | WRITTEN_DIRECTORY_MODE);
+        ret->st_nlink = 2;
         *ret_timeout_seconds = EXACT_TIMEOUT_SECONDS;
     } else if (inode == INODE_STATUS) {
         *ret = common_attributes(filesystem, inode, S_IFREG | mode);
@@ -69,11 +75,19 @@ void attributes_of_image(struct filesystem *filesystem, fuse_ino_t inode,
     *ret_timeout_seconds = image->size_is_exact ? EXACT_TIMEOUT_SECONDS : 0;
 }
 
-/* --- getattr --- */
+void attributes_of_written(const struct filesystem *filesystem, fuse_ino_t inode,
+                           const struct write_attributes *file, struct stat *ret)
+{
+    *ret = common_attributes(filesystem, inode, S_IFREG | WRITTEN_FILE_MODE);
+    set_size(ret, file->size);
+    set_time(ret, (struct timespec){.tv_sec = file->changed_at});
+}
+
+/* --- getattr of an image --- */
 
 static int work_getattr(struct request *request, struct error *err)
 {
-    return image_index_lookup(request->filesystem->index, request->image_id, request->cancel,
+    return image_index_lookup(request->filesystem->index, request->name, request->cancel,
                               &request->found.attributes, err);
 }
 
@@ -94,26 +108,91 @@ static void answer_getattr(struct request *request)
 static const struct request_kind getattr_kind = {
     .name = "getattr", .work = work_getattr, .answer = answer_getattr};
 
-void handle_getattr(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *file)
+static void get_image(fuse_req_t req, fuse_ino_t inode, const char *name)
+{
+    struct image_attributes image;
+    struct request *request;
+
+    if (image_index_peek(filesystem_of(req)->index, name, &image)) {
+        reply_image(req, inode, &image);
+    } else if ((request = request_new(req, &getattr_kind, inode)) != NULL) {
+        request_set_name(request, INODE_DECRYPT, name);
+        request_start(request);
+    }
+}
+
+/* --- getattr of a file to write --- */
+
+static void reply_written(fuse_req_t req, fuse_ino_t inode, const struct write_attributes *file)
+{
+    struct stat attributes;
+
+    attributes_of_written(filesystem_of(req), inode, file, &attributes);
+    (void)fuse_reply_attr(req, &attributes, 0);
+}
+
+static int work_getattr_written(struct request *request, struct error *err)
+{
+    return write_index_lookup(request->filesystem->writes, request->name, request->cancel,
+                              &request->found.written, err);
+}
+
+static void answer_getattr_written(struct request *request)
+{
+    reply_written(request->req, request->inode, &request->found.written);
+}
+
+static const struct request_kind getattr_written_kind = {
+    .name = "getattr", .work = work_getattr_written, .answer = answer_getattr_written};
+
+static void get_written(fuse_req_t req, fuse_ino_t inode, const char *name)
 {
     struct filesystem *filesystem = filesystem_of(req);
-    struct image_attributes image;
-    char image_id[UUID_TEXT_BYTES];
+    struct write_attributes file;
     struct request *request;
+
+    switch (*name != '\0' ? write_index_peek(filesystem->writes, name, &file) : WRITE_ABSENT) {
+    case WRITE_PRESENT:
+        reply_written(req, inode, &file);
+        return;
+    case WRITE_UNKNOWN:
+        request = request_new(req, &getattr_written_kind, inode);
+        if (request != NULL) {
+            request_set_name(request, INODE_ENCRYPT, name);
+            request_start(request);
+        }
+        return;
+    case WRITE_ABSENT:
+        break;
+    }
+    /* fstat(2) of an open file whose name is gone; the kernel does not say which handle. */
+    if (open_handles_attributes(&filesystem->handles, inode, &file))
+        reply_written(req, inode, &file);
+    else
+        (void)fuse_reply_err(req, ESTALE);
+}
+
+void attributes_reply(fuse_req_t req, fuse_ino_t inode)
+{
+    struct filesystem *filesystem = filesystem_of(req);
+    struct inode_name name;
     struct stat attributes;
     double timeout;
 
-    (void)file;
-    if (attributes_of_node(filesystem, inode, &attributes, &timeout)) {
+    if (attributes_of_node(filesystem, inode, &attributes, &timeout))
         (void)fuse_reply_attr(req, &attributes, timeout);
-    } else if (!inode_table_find(filesystem->inodes, inode, image_id)) {
+    else if (!inode_table_find(filesystem->inodes, inode, &name))
         (void)fuse_reply_err(req, ESTALE);
-    } else if (image_index_peek(filesystem->index, image_id, &image)) {
-        reply_image(req, inode, &image);
-    } else if ((request = request_new(req, &getattr_kind, inode)) != NULL) {
-        memcpy(request->image_id, image_id, sizeof image_id);
-        request_start(request);
-    }
+    else if (name.directory == INODE_ENCRYPT)
+        get_written(req, inode, name.name);
+    else
+        get_image(req, inode, name.name);
+}
+
+void handle_getattr(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *file)
+{
+    (void)file;
+    attributes_reply(req, inode);
 }
 
 /* --- statfs --- */

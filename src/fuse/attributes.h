@@ -9,6 +9,7 @@
 
 #include "fuse/filesystem.h"
 #include "glancefs/image_view.h"
+#include "glancefs/write_index.h"
 
 #include <stdint.h>
 #include <sys/stat.h>
@@ -32,5 +33,13 @@ bool attributes_of_node(struct filesystem *filesystem, fuse_ino_t inode, struct 
 void attributes_of_image(struct filesystem *filesystem, fuse_ino_t inode,
                          const struct image_attributes *image, struct stat *ret,
                          double *ret_timeout_seconds);
+
+/** A file to write, under the number `inode`: only the owner's, whatever `mode` says. It changes
+ *  without the kernel's doing (a seal, an upload), so nothing may be kept. Never waits. */
+void attributes_of_written(const struct filesystem *filesystem, fuse_ino_t inode,
+                           const struct write_attributes *file, struct stat *ret);
+
+/** Answers with the attributes of whatever `inode` is. May start a request. */
+void attributes_reply(fuse_req_t req, fuse_ino_t inode);
 
 #endif

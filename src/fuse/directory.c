@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names: look-up, and directories as snapshots that were taken when they were opened. */
+#include "base/uuid.h"
 #include "fuse/attributes.h"
 #include "fuse/filesystem.h"
+#include "fuse/written_file.h"
 #include "glancefs/limits.h"
 
 #include <errno.h>
@@ -42,7 +44,7 @@ static void reply_image_entry(fuse_req_t req, const struct image_attributes *ima
 
 static int work_lookup(struct request *request, struct error *err)
 {
-    return image_index_lookup(request->filesystem->index, request->image_id, request->cancel,
+    return image_index_lookup(request->filesystem->index, request->name, request->cancel,
                               &request->found.attributes, err);
 }
 
@@ -74,8 +76,58 @@ static void look_up_image(fuse_req_t req, const char *name)
     } else if (image_index_peek(filesystem_of(req)->index, name, &image)) {
         reply_image_entry(req, &image);
     } else if ((request = request_new(req, &lookup_kind, INODE_DECRYPT)) != NULL) {
-        memcpy(request->image_id, name, sizeof request->image_id);
+        request_set_name(request, INODE_DECRYPT, name);
         request_start(request);
+    }
+}
+
+static void reply_written_entry(fuse_req_t req, const struct write_attributes *file)
+{
+    struct filesystem *filesystem = filesystem_of(req);
+    struct fuse_entry_param entry;
+    struct error error = ERROR_INIT;
+
+    if (written_file_make_entry(filesystem, file, &entry, &error) < 0)
+        (void)fuse_reply_err(req, error.errnum);
+    else if (fuse_reply_entry(req, &entry) == -ENOENT)
+        inode_table_forget(filesystem->inodes, entry.ino, 1); /* the caller is gone */
+}
+
+static int work_lookup_written(struct request *request, struct error *err)
+{
+    return write_index_lookup(request->filesystem->writes, request->name, request->cancel,
+                              &request->found.written, err);
+}
+
+static void answer_lookup_written(struct request *request)
+{
+    reply_written_entry(request->req, &request->found.written);
+}
+
+static const struct request_kind lookup_written_kind = {.name = "lookup",
+                                                        .work = work_lookup_written,
+                                                        .answer = answer_lookup_written,
+                                                        .answer_failure = answer_failed_lookup};
+
+static void look_up_written(fuse_req_t req, const char *name)
+{
+    struct write_attributes file;
+    struct request *request;
+
+    switch (write_index_peek(filesystem_of(req)->writes, name, &file)) {
+    case WRITE_ABSENT:
+        reply_no_entry(req);
+        break;
+    case WRITE_PRESENT:
+        reply_written_entry(req, &file);
+        break;
+    case WRITE_UNKNOWN:
+        request = request_new(req, &lookup_written_kind, INODE_ENCRYPT);
+        if (request != NULL) {
+            request_set_name(request, INODE_ENCRYPT, name);
+            request_start(request);
+        }
+        break;
     }
 }
 
@@ -91,8 +143,12 @@ void handle_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     if (parent == INODE_DECRYPT)
         look_up_image(req, name);
+    else if (parent == INODE_ENCRYPT)
+        look_up_written(req, name);
     else if (parent == FUSE_ROOT_ID && strcmp(name, "decrypt") == 0)
         look_up_node(req, INODE_DECRYPT);
+    else if (parent == FUSE_ROOT_ID && strcmp(name, "encrypt") == 0)
+        look_up_node(req, INODE_ENCRYPT);
     else if (parent == FUSE_ROOT_ID && strcmp(name, "status") == 0)
         look_up_node(req, INODE_STATUS);
     else
@@ -127,6 +183,19 @@ static int work_opendir(struct request *request, struct error *err)
     return 0;
 }
 
+static int work_opendir_written(struct request *request, struct error *err)
+{
+    CLEANUP(memory_free) struct write_listing *files = NULL;
+    struct filesystem *filesystem = request->filesystem;
+
+    if (write_index_list(filesystem->writes, request->cancel, &files, err) < 0 ||
+        open_handles_add(&filesystem->handles, &(struct open_handle){.files = files},
+                         &request->found.handle, err) < 0)
+        return -1;
+    files = NULL; /* the handle's now */
+    return 0;
+}
+
 static void answer_opendir(struct request *request)
 {
     request->file.fh = open_handle_number(request->found.handle);
@@ -136,6 +205,8 @@ static void answer_opendir(struct request *request)
 
 static const struct request_kind opendir_kind = {
     .name = "opendir", .work = work_opendir, .answer = answer_opendir};
+static const struct request_kind opendir_written_kind = {
+    .name = "opendir", .work = work_opendir_written, .answer = answer_opendir};
 
 void handle_opendir(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *file)
 {
@@ -144,9 +215,11 @@ void handle_opendir(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fil
     if (inode == FUSE_ROOT_ID) {
         file->fh = 0;
         (void)fuse_reply_open(req, file);
-    } else if (inode != INODE_DECRYPT) {
+    } else if (inode != INODE_DECRYPT && inode != INODE_ENCRYPT) {
         (void)fuse_reply_err(req, ENOTDIR);
-    } else if ((request = request_new(req, &opendir_kind, inode)) != NULL) {
+    } else if ((request =
+                    request_new(req, inode == INODE_DECRYPT ? &opendir_kind : &opendir_written_kind,
+                                inode)) != NULL) {
         request->file = *file;
         request_start(request);
     }
@@ -165,7 +238,8 @@ void handle_releasedir(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *
 struct page {
     fuse_req_t req;
     fuse_ino_t directory;
-    const struct image_listing *listing; /* NULL in the root */
+    const struct image_listing *listing; /* of decrypt, else NULL */
+    const struct write_listing *files;   /* of encrypt, else NULL */
     bool with_attributes;                /* readdirplus */
     char *bytes;
     size_t capacity, size;
@@ -197,6 +271,20 @@ static bool add_node(struct page *page, const char *name, fuse_ino_t inode, off_
     return add_to_page(page, name, &entry, next);
 }
 
+static fuse_ino_t number_of(const struct page *page, const char *name)
+{
+    return inode_table_number_of(filesystem_of(page->req)->inodes, page->directory, name);
+}
+
+/* Without attributes: the kernel may not keep them anyway. */
+static bool add_written(struct page *page, const struct write_attributes *file, off_t next)
+{
+    struct fuse_entry_param entry = {.ino = 0};
+
+    attributes_of_written(filesystem_of(page->req), number_of(page, file->name), file, &entry.attr);
+    return add_to_page(page, file->name, &entry, next);
+}
+
 static bool add_image(struct page *page, const struct image_attributes *image, off_t next)
 {
     struct filesystem *filesystem = filesystem_of(page->req);
@@ -205,8 +293,7 @@ static bool add_image(struct page *page, const struct image_attributes *image, o
     double timeout;
 
     if (!page->with_attributes) {
-        attributes_of_image(filesystem, inode_table_number_of(page->directory, image->id), image,
-                            &entry.attr, &timeout);
+        attributes_of_image(filesystem, number_of(page, image->id), image, &entry.attr, &timeout);
         return add_to_page(page, image->id, &entry, next);
     }
     if (make_image_entry(filesystem, image, &entry, &ignored) < 0)
@@ -223,7 +310,7 @@ static bool add_entry(struct page *page, size_t index)
     static const struct {
         const char *name;
         fuse_ino_t inode;
-    } root[] = {{"decrypt", INODE_DECRYPT}, {"status", INODE_STATUS}};
+    } root[] = {{"decrypt", INODE_DECRYPT}, {"encrypt", INODE_ENCRYPT}, {"status", INODE_STATUS}};
     const off_t next = (off_t)index + 1;
 
     if (index == 0)
@@ -231,6 +318,8 @@ static bool add_entry(struct page *page, size_t index)
     if (index == 1)
         return add_node(page, "..", FUSE_ROOT_ID, next);
     index -= 2;
+    if (page->files != NULL)
+        return index < page->files->count && add_written(page, &page->files->files[index], next);
     if (page->listing == NULL)
         return index < sizeof root / sizeof root[0] &&
                add_node(page, root[index].name, root[index].inode, next);
@@ -244,6 +333,7 @@ static void read_directory(fuse_req_t req, fuse_ino_t inode, size_t size, off_t 
     struct page page = {.req = req,
                         .directory = inode,
                         .listing = handle != NULL ? handle->listing : NULL,
+                        .files = handle != NULL ? handle->files : NULL,
                         .with_attributes = with_attributes,
                         .capacity = size < FUSE_REQUEST_BYTES ? size : FUSE_REQUEST_BYTES};
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Open files: images as forward streams, and the status text. */
-#include "base/log.h"
+#include "fuse/caller.h"
 #include "fuse/filesystem.h"
+#include "fuse/written_file.h"
 #include "glancefs/limits.h"
 
 #include <errno.h>
@@ -10,39 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAXIMUM_GROUPS 1024
-
 /* --- open --- */
-
-static bool caller_is_in_group(fuse_req_t req, gid_t group)
-{
-    gid_t groups[MAXIMUM_GROUPS];
-    int count;
-
-    if (fuse_req_ctx(req)->gid == group)
-        return true;
-    count = fuse_req_getgroups(req, MAXIMUM_GROUPS, groups);
-    for (int i = 0; i < count && i < MAXIMUM_GROUPS; i++)
-        if (groups[i] == group)
-            return true;
-    return false;
-}
-
-/*
- * The kernel checks this too (default_permissions); here it holds even where the mount's options
- * were changed behind our back.
- */
-static int check_caller(const struct request *request, struct error *err)
-{
-    const struct config *config = request->filesystem->config;
-    const uid_t caller = fuse_req_ctx(request->req)->uid;
-
-    if (caller == 0 || caller == config->uid)
-        return 0;
-    if ((config->mode & S_IRGRP) != 0 && caller_is_in_group(request->req, config->gid))
-        return 0;
-    return error_set(err, ERROR_DENIED, "the caller is neither owner nor root nor in the group");
-}
 
 static int add_handle(struct request *request, const struct open_handle *content, struct error *err)
 {
@@ -53,9 +22,9 @@ static int work_open_image(struct request *request, struct error *err)
 {
     CLEANUP(read_stream_close) struct read_stream *stream = NULL;
 
-    if (check_caller(request, err) < 0 ||
-        image_index_open(request->filesystem->index, request->image_id, request->cancel, &stream,
-                         err) < 0 ||
+    if (caller_check_reader(request->req, request->filesystem->config, err) < 0 ||
+        image_index_open(request->filesystem->index, request->name, request->cancel, &stream, err) <
+            0 ||
         add_handle(request, &(struct open_handle){.stream = stream}, err) < 0)
         return -1;
     stream = NULL; /* the handle's now */
@@ -67,7 +36,7 @@ static int work_open_status(struct request *request, struct error *err)
     CLEANUP(memory_free) char *text = NULL;
     size_t size;
 
-    if (check_caller(request, err) < 0 ||
+    if (caller_check_reader(request->req, request->filesystem->config, err) < 0 ||
         image_index_status(request->filesystem->index, &text, err) < 0)
         return -1;
     size = strlen(text);
@@ -95,25 +64,35 @@ static const struct request_kind open_image_kind = {
 static const struct request_kind open_status_kind = {
     .name = "open status", .work = work_open_status, .answer = answer_open};
 
-void handle_open(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *file)
+static void open_to_read(fuse_req_t req, const struct request_kind *kind, fuse_ino_t inode,
+                         const char *image_id, const struct fuse_file_info *file)
 {
-    struct filesystem *filesystem = filesystem_of(req);
-    const bool is_status = inode == INODE_STATUS;
-    char image_id[UUID_TEXT_BYTES] = "";
     struct request *request;
 
     if ((file->flags & O_ACCMODE) != O_RDONLY || (file->flags & O_TRUNC) != 0) {
         (void)fuse_reply_err(req, EACCES);
-    } else if (!is_status && !inode_table_find(filesystem->inodes, inode, image_id)) {
-        (void)fuse_reply_err(req, ESTALE);
-    } else if (!is_status && atomic_load(&filesystem->refuses_opens)) {
-        (void)fuse_reply_err(req, ESHUTDOWN);
-    } else if ((request = request_new(req, is_status ? &open_status_kind : &open_image_kind,
-                                      inode)) != NULL) {
-        memcpy(request->image_id, image_id, sizeof image_id);
+    } else if ((request = request_new(req, kind, inode)) != NULL) {
+        request_set_name(request, INODE_DECRYPT, image_id);
         request->file = *file;
         request_start(request);
     }
+}
+
+void handle_open(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *file)
+{
+    struct filesystem *filesystem = filesystem_of(req);
+    struct inode_name name;
+
+    if (inode == INODE_STATUS)
+        open_to_read(req, &open_status_kind, inode, "", file);
+    else if (!inode_table_find(filesystem->inodes, inode, &name) || *name.name == '\0')
+        (void)fuse_reply_err(req, ESTALE);
+    else if (atomic_load(&filesystem->refuses_opens))
+        (void)fuse_reply_err(req, ESHUTDOWN);
+    else if (name.directory == INODE_ENCRYPT)
+        written_file_open(req, inode, name.name, file);
+    else
+        open_to_read(req, &open_image_kind, inode, name.name, file);
 }
 
 void handle_release(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *file)
@@ -147,10 +126,12 @@ static void read_image(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offs
                        struct read_stream *stream)
 {
     struct request *request = request_new(req, &read_kind, inode);
+    struct inode_name name;
 
     if (request == NULL)
         return;
-    (void)inode_table_find(request->filesystem->inodes, inode, request->image_id);
+    if (inode_table_find(request->filesystem->inodes, inode, &name))
+        request_set_name(request, INODE_DECRYPT, name.name);
     request->read.offset = (uint64_t)offset;
     request->read.size = size;
     request->read.cancel = request->cancel;
@@ -181,6 +162,8 @@ void handle_read(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset,
         (void)fuse_reply_err(req, EINVAL);
     else if (handle->stream != NULL)
         read_image(req, inode, size, offset, handle->stream);
+    else if (handle->writer != NULL)
+        written_file_read(req, inode, size, offset, file);
     else
         read_text(req, handle, size, offset);
 }

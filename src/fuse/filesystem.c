@@ -20,21 +20,22 @@ static int freeze_first_status(struct filesystem *filesystem, struct error *err)
     return 0;
 }
 
-int filesystem_new(const struct config *config, struct image_index *index, struct filesystem **ret,
-                   struct error *err)
+int filesystem_new(const struct filesystem_parts *parts, struct filesystem **ret, struct error *err)
 {
     CLEANUP(filesystem_free) struct filesystem *filesystem = calloc(1, sizeof *filesystem);
 
     if (filesystem == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
-    filesystem->config = config;
-    filesystem->index = index;
+    filesystem->config = parts->config;
+    filesystem->index = parts->index;
+    filesystem->writes = parts->writes;
+    filesystem->buffers = parts->buffers;
     (void)clock_gettime(CLOCK_REALTIME, &filesystem->started);
     request_list_init(&filesystem->requests);
     open_handles_init(&filesystem->handles);
     if (inode_table_new(LIMIT_IMAGES, &filesystem->inodes, err) < 0 ||
-        worker_pool_new("request", config->max_streams + THREADS_BESIDE_OPENS, &filesystem->pool,
-                        err) < 0 ||
+        worker_pool_new("request", parts->config->max_streams + THREADS_BESIDE_OPENS,
+                        &filesystem->pool, err) < 0 ||
         freeze_first_status(filesystem, err) < 0)
         return -1;
     *ret = steal(&filesystem);
@@ -68,6 +69,11 @@ static void handle_init(void *userdata, struct fuse_conn_info *connection)
     /* Page-cache reads are refused, so none should be made ahead. */
     connection->max_readahead = 0;
     connection->want &= ~(unsigned)FUSE_CAP_ASYNC_READ;
+    /*
+     * A large write with O_DIRECT would come as several requests at once, which two threads may
+     * take in any order: past the write window that loses the file.
+     */
+    connection->want &= ~(unsigned)FUSE_CAP_ASYNC_DIO;
 }
 
 const struct fuse_lowlevel_ops *filesystem_operations(void)
@@ -88,6 +94,9 @@ const struct fuse_lowlevel_ops *filesystem_operations(void)
         .link = handle_link,
         .open = handle_open,
         .read = handle_read,
+        .write = handle_write,
+        .flush = handle_flush,
+        .fsync = handle_fsync,
         .release = handle_release,
         .opendir = handle_opendir,
         .readdir = handle_readdir,
@@ -99,6 +108,7 @@ const struct fuse_lowlevel_ops *filesystem_operations(void)
         .listxattr = handle_listxattr,
         .removexattr = handle_removexattr,
         .create = handle_create,
+        .fallocate = handle_fallocate,
     };
 
     return &operations;

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inode numbers that the kernel knows, and what they stand for. Each reply that names an inode
+ * Inode numbers that the kernel knows, and the names they stand for. Each reply that names an inode
  * adds one to its lookup count; the kernel's FORGET takes them back, and at zero the inode leaves
- * the table. Bounded; thread-safe; no function waits.
+ * the table. A rename moves the name to the other inode's place, a removal takes it away; the inode
+ * itself lives on as long as the kernel knows it. Bounded; thread-safe; no function waits.
  *
- * A number is made from the image's id, so that it is the same each time the image is looked up.
+ * A number is made from the first name of its inode, so that a file has the same one each time it
+ * is looked up.
  */
 #ifndef FUSE_INODE_TABLE_H
 #define FUSE_INODE_TABLE_H
 
-#include "base/uuid.h"
 #include "glancefs/cleanup.h"
 #include "glancefs/error.h"
+#include "glancefs/write_index.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,7 +22,16 @@
 /** Numbers below are for the mount's own directories and files; the table gives none of them. */
 #define INODE_TABLE_FIRST_NUMBER 16
 
+/** Bytes of the longest name with its NUL; those of files to write are the longest. */
+#define INODE_NAME_BYTES WRITE_NAME_BYTES
+
 struct inode_table;
+
+/** What a number stands for. */
+struct inode_name {
+    uint64_t directory;          /* the directory's number */
+    char name[INODE_NAME_BYTES]; /* empty when it was removed or replaced */
+};
 
 /** An empty table for at most `limit` inodes. */
 int inode_table_new(size_t limit, struct inode_table **ret, struct error *err);
@@ -30,21 +41,27 @@ void inode_table_free(struct inode_table *table);
 DEFINE_CLEANUP(struct inode_table, inode_table_free)
 
 /**
- * The number of image `image_id` in directory `parent`, whose lookup count rises by one.
- * ERROR_EXHAUSTED with ENFILE when the table is full.
+ * The number of file `name` (shorter than INODE_NAME_BYTES) in `directory`, whose lookup count
+ * rises by one. ERROR_EXHAUSTED with ENFILE when the table is full.
  */
-int inode_table_look_up(struct inode_table *table, uint64_t parent, const char *image_id,
+int inode_table_look_up(struct inode_table *table, uint64_t directory, const char *name,
                         uint64_t *ret_number, struct error *err);
 
 /** Takes `count` lookups back. A number that is not in the table is let be. */
 void inode_table_forget(struct inode_table *table, uint64_t number, uint64_t count);
 
-/** The image behind `number`; false when the table does not hold it. */
-bool inode_table_find(struct inode_table *table, uint64_t number,
-                      char ret_image_id[UUID_TEXT_BYTES]);
+/** What `number` stands for; false when the table does not hold it. */
+bool inode_table_find(struct inode_table *table, uint64_t number, struct inode_name *ret);
 
-/** The number that look_up would give an image that is not in the table yet; for d_ino. */
-uint64_t inode_table_number_of(uint64_t parent, const char *image_id);
+/** Takes the name from its inode, if it has one: the next look-up finds another inode. */
+void inode_table_remove(struct inode_table *table, uint64_t directory, const char *name);
+
+/** Gives the inode of name `from` the name `to`, which another inode may lose by that. */
+void inode_table_rename(struct inode_table *table, uint64_t directory, const char *from,
+                        const char *to);
+
+/** The number that look_up gives, or would give were the name not in the table yet; for d_ino. */
+uint64_t inode_table_number_of(struct inode_table *table, uint64_t directory, const char *name);
 
 /** Inodes in the table. */
 size_t inode_table_count(struct inode_table *table);

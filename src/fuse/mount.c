@@ -18,10 +18,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* How often a draining mount looks whether its last image was closed. */
+/* How often a draining mount looks whether its last file was closed. */
 #define DRAIN_POLL_MILLISECONDS 50
+/* How often stagings that nobody wants any more are looked for. */
+#define SWEEP_MILLISECONDS 5000
 
 struct mount {
+    struct request_buffers *buffers;
     struct filesystem *filesystem;
     struct fuse_session *session;
     bool is_mounted;
@@ -127,8 +130,20 @@ static int take_signals(struct mount *mount, struct error *err)
     return 0;
 }
 
-int mount_open(const struct config *config, struct image_index *index, struct secure_arena *arena,
-               const char *mount_point, struct mount **ret, struct error *err)
+static int new_filesystem(struct mount *mount, const struct mount_parts *parts, struct error *err)
+{
+    if (request_buffers_new(parts->arena, &mount->buffers, err) < 0)
+        return -1;
+    const struct filesystem_parts filesystem = {.config = parts->config,
+                                                .index = parts->index,
+                                                .writes = parts->writes,
+                                                .buffers = mount->buffers};
+
+    return filesystem_new(&filesystem, &mount->filesystem, err);
+}
+
+int mount_open(const struct mount_parts *parts, const char *mount_point, struct mount **ret,
+               struct error *err)
 {
     CLEANUP(mount_close) struct mount *mount = NULL;
 
@@ -139,17 +154,16 @@ int mount_open(const struct config *config, struct image_index *index, struct se
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     mount->signal_fd = -1;
     mount->ended_fd = -1;
-    if (take_signals(mount, err) < 0 ||
-        filesystem_new(config, index, &mount->filesystem, err) < 0 ||
-        new_session(mount, config, err) < 0)
+    if (take_signals(mount, err) < 0 || new_filesystem(mount, parts, err) < 0 ||
+        new_session(mount, parts->config, err) < 0)
         return -1;
     if (fuse_session_mount(mount->session, mount_point) != 0)
         return error_set(err, ERROR_SYSTEM, "cannot mount on %s", mount_point);
     mount->is_mounted = true;
     warn_of_request_timeouts();
     if (device_io_install(mount->session, err) < 0 ||
-        receive_loop_start(mount->session, arena, config->threads, mount->ended_fd, &mount->loop,
-                           err) < 0)
+        receive_loop_start(mount->session, mount->buffers, parts->config->threads, mount->ended_fd,
+                           &mount->loop, err) < 0)
         return -1;
     *ret = steal(&mount);
     return 0;
@@ -175,17 +189,23 @@ static enum event wait_for_event(const struct mount *mount, int timeout_ms)
     return EVENT_SIGNAL;
 }
 
-/* Lets open images be read to their end, for a while. */
+/* Files that are open, and seals that somebody waits for. */
+static unsigned work_under_way(struct mount *mount)
+{
+    return open_handles_streams(&mount->filesystem->handles) +
+           atomic_load(&mount->filesystem->seals);
+}
+
+/* Lets open images be read to their end, and files be written and sealed, for a while. */
 static void drain(struct mount *mount)
 {
     const uint64_t deadline_ns =
         clock_monotonic_ns() + MOUNT_DRAIN_SECONDS * NANOSECONDS_PER_SECOND;
-    struct open_handles *handles = &mount->filesystem->handles;
 
     atomic_store(&mount->filesystem->refuses_opens, true);
-    if (open_handles_streams(handles) > 0)
-        log_info("told to end: waiting for %u open images", open_handles_streams(handles));
-    while (open_handles_streams(handles) > 0 && clock_monotonic_ns() < deadline_ns &&
+    if (work_under_way(mount) > 0)
+        log_info("told to end: waiting for %u open files", work_under_way(mount));
+    while (work_under_way(mount) > 0 && clock_monotonic_ns() < deadline_ns &&
            wait_for_event(mount, DRAIN_POLL_MILLISECONDS) == EVENT_NONE)
         ;
 }
@@ -194,9 +214,8 @@ void mount_wait(struct mount *mount)
 {
     enum event event;
 
-    do
-        event = wait_for_event(mount, -1);
-    while (event == EVENT_NONE);
+    while ((event = wait_for_event(mount, SWEEP_MILLISECONDS)) == EVENT_NONE)
+        write_index_sweep(mount->filesystem->writes, clock_monotonic_ns());
     if (event == EVENT_SIGNAL)
         drain(mount);
 }
@@ -211,6 +230,7 @@ void mount_close(struct mount *mount)
         fuse_session_unmount(mount->session);
     if (mount->session != NULL)
         fuse_session_destroy(mount->session);
+    request_buffers_free(mount->buffers);
     if (mount->signal_fd >= 0)
         (void)close(mount->signal_fd);
     if (mount->ended_fd >= 0)

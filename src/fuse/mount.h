@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A mount from start to end: what the program calls. Mounts an image index and serves it until it
- * is unmounted or told to end.
+ * A mount from start to end: what the program calls. Mounts images to read and to write and serves
+ * them until it is unmounted or told to end.
  */
 #ifndef FUSE_MOUNT_H
 #define FUSE_MOUNT_H
@@ -11,29 +11,38 @@
 #include "glancefs/error.h"
 #include "glancefs/image_view.h"
 #include "glancefs/secure_arena.h"
+#include "glancefs/write_index.h"
 
-/** How long open images may still be read after the first signal, in seconds. */
+/** How long open files may still be read and written after the first signal, in seconds. */
 #define MOUNT_DRAIN_SECONDS 10
 
 struct mount;
 
-/**
- * Mounts `index` on the directory `mount_point` and starts to answer requests. Everything is
- * borrowed and must outlive the mount. Blocks SIGTERM, SIGINT, SIGHUP and SIGPIPE for the whole
- * process: call it before other threads are started that do not block them.
- */
-int mount_open(const struct config *config, struct image_index *index, struct secure_arena *arena,
-               const char *mount_point, struct mount **ret, struct error *err);
+/** What a mount is made from; everything is borrowed and must outlive it. */
+struct mount_parts {
+    const struct config *config;
+    struct image_index *index;
+    struct write_index *writes;
+    struct secure_arena *arena;
+};
 
 /**
- * Waits until the mount is gone: unmounted by somebody, or by a signal. The first SIGTERM, SIGINT
- * or SIGHUP drains: new opens fail with ESHUTDOWN, open images go on for MOUNT_DRAIN_SECONDS. A
- * second one ends it at once.
+ * Mounts on the directory `mount_point` and starts to answer requests. Blocks SIGTERM, SIGINT,
+ * SIGHUP and SIGPIPE for the whole process: call it before other threads are started that do not
+ * block them.
+ */
+int mount_open(const struct mount_parts *parts, const char *mount_point, struct mount **ret,
+               struct error *err);
+
+/**
+ * Waits until the mount is gone: unmounted by somebody, or by a signal; meanwhile sweeps the write
+ * index. The first SIGTERM, SIGINT or SIGHUP drains: new opens fail with ESHUTDOWN, open files and
+ * seals go on for MOUNT_DRAIN_SECONDS. A second one ends it at once.
  */
 void mount_wait(struct mount *mount);
 
-/** Unmounts unless somebody has, and releases. Requests that still wait are interrupted. NULL is
- *  allowed. */
+/** Unmounts unless somebody has, and releases. Requests that still wait are interrupted, and files
+ *  that are still open closed. NULL is allowed. */
 void mount_close(struct mount *mount);
 DEFINE_CLEANUP(struct mount, mount_close)
 

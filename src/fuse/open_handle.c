@@ -41,7 +41,9 @@ void open_handles_close(struct open_handles *handles, struct open_handle *handle
         handle->next->previous = handle->previous;
     (void)pthread_mutex_unlock(&handles->mutex);
     read_stream_close(handle->stream);
+    write_stream_close(handle->writer);
     image_listing_free(handle->listing);
+    free(handle->files);
     free(handle->text);
     free(handle);
 }
@@ -53,13 +55,28 @@ void open_handles_destroy(struct open_handles *handles)
     (void)pthread_mutex_destroy(&handles->mutex);
 }
 
+bool open_handles_attributes(struct open_handles *handles, uint64_t inode,
+                             struct write_attributes *ret)
+{
+    const struct open_handle *handle;
+
+    (void)pthread_mutex_lock(&handles->mutex);
+    handle = handles->first;
+    while (handle != NULL && (handle->writer == NULL || handle->inode != inode))
+        handle = handle->next;
+    if (handle != NULL)
+        write_stream_attributes(handle->writer, ret);
+    (void)pthread_mutex_unlock(&handles->mutex);
+    return handle != NULL;
+}
+
 unsigned open_handles_streams(struct open_handles *handles)
 {
     unsigned count = 0;
 
     (void)pthread_mutex_lock(&handles->mutex);
     for (const struct open_handle *handle = handles->first; handle != NULL; handle = handle->next)
-        count += handle->stream != NULL;
+        count += handle->stream != NULL || handle->writer != NULL;
     (void)pthread_mutex_unlock(&handles->mutex);
     return count;
 }

@@ -11,10 +11,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* What libfuse 3.14 reads at once: its largest request and room for the headers. */
-#define REQUEST_PAGES 256
-#define HEADER_BYTES 4096
-
 struct receiver {
     struct receive_loop *loop;
     pthread_t thread;
@@ -23,7 +19,7 @@ struct receiver {
 
 struct receive_loop {
     struct fuse_session *session;
-    struct secure_arena *arena;
+    struct request_buffers *buffers;
     int ended_fd;
     unsigned count; /* receivers that run */
     struct receiver receivers[];
@@ -42,19 +38,21 @@ static int receive(struct fuse_session *session, struct fuse_buf *buffer)
 
 static void *run_receiver(void *argument)
 {
-    const struct receiver *receiver = argument;
+    struct receiver *receiver = argument;
     const struct receive_loop *loop = receiver->loop;
     int size;
 
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     (void)pthread_setname_np(pthread_self(), "receive");
+    request_buffers_set_receiver(loop->buffers, &receiver->buffer);
     do {
         struct fuse_buf buffer = {.mem = receiver->buffer};
 
         size = receive(loop->session, &buffer);
         if (size > 0) {
             fuse_session_process_buf(loop->session, &buffer);
-            explicit_bzero(receiver->buffer, (size_t)size);
+            if (receiver->buffer == buffer.mem) /* else the request has it */
+                explicit_bzero(buffer.mem, (size_t)size);
         }
     } while (size > 0 || size == -EINTR);
     (void)eventfd_write(loop->ended_fd, 1);
@@ -62,14 +60,14 @@ static void *run_receiver(void *argument)
 }
 
 /* Starts one more receiver, with all signals blocked. */
-static int add_receiver(struct receive_loop *loop, size_t buffer_bytes, struct error *err)
+static int add_receiver(struct receive_loop *loop, struct error *err)
 {
     struct receiver *receiver = &loop->receivers[loop->count];
     sigset_t all, before;
     int result;
 
     receiver->loop = loop;
-    receiver->buffer = secure_arena_allocate(loop->arena, buffer_bytes);
+    receiver->buffer = request_buffers_take(loop->buffers);
     if (receiver->buffer == NULL)
         return error_set(err, ERROR_EXHAUSTED,
                          "no locked memory for requests: raise max_memory or RLIMIT_MEMLOCK");
@@ -81,24 +79,23 @@ static int add_receiver(struct receive_loop *loop, size_t buffer_bytes, struct e
         loop->count++;
         return 0;
     }
-    secure_arena_release(loop->arena, receiver->buffer);
+    request_buffers_give(loop->buffers, receiver->buffer, 0);
     return error_set_errno(err, result, "cannot start a thread");
 }
 
-int receive_loop_start(struct fuse_session *session, struct secure_arena *arena, unsigned threads,
-                       int ended_fd, struct receive_loop **ret, struct error *err)
+int receive_loop_start(struct fuse_session *session, struct request_buffers *buffers,
+                       unsigned threads, int ended_fd, struct receive_loop **ret, struct error *err)
 {
-    const size_t buffer_bytes = REQUEST_PAGES * (size_t)sysconf(_SC_PAGESIZE) + HEADER_BYTES;
     CLEANUP(receive_loop_stop)
     struct receive_loop *loop = calloc(1, sizeof *loop + threads * sizeof loop->receivers[0]);
 
     if (loop == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     loop->session = session;
-    loop->arena = arena;
+    loop->buffers = buffers;
     loop->ended_fd = ended_fd;
     while (loop->count < threads)
-        if (add_receiver(loop, buffer_bytes, err) < 0)
+        if (add_receiver(loop, err) < 0)
             return -1;
     *ret = steal(&loop);
     return 0;
@@ -112,7 +109,7 @@ void receive_loop_stop(struct receive_loop *loop)
         (void)pthread_cancel(loop->receivers[i].thread);
     for (unsigned i = 0; i < loop->count; i++) {
         (void)pthread_join(loop->receivers[i].thread, NULL);
-        secure_arena_release(loop->arena, loop->receivers[i].buffer);
+        request_buffers_give(loop->buffers, loop->receivers[i].buffer, 0);
     }
     free(loop);
 }

@@ -5,6 +5,7 @@
 #include "fuse/filesystem.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,7 +58,7 @@ static void list_remove(struct request_list *list, struct request *request)
 
 /* --- one request --- */
 
-static void run_request(struct job *job)
+static void carry_out(struct job *job)
 {
     struct request *request = (struct request *)job;
     struct error error = ERROR_INIT;
@@ -73,22 +74,36 @@ static void run_request(struct job *job)
     request_end(request);
 }
 
-struct request *request_new(fuse_req_t req, const struct request_kind *kind, fuse_ino_t inode)
+struct request *request_try_new(fuse_req_t req, const struct request_kind *kind, fuse_ino_t inode)
 {
     struct request *request = calloc(1, sizeof *request);
     struct error error = ERROR_INIT;
 
     if (request == NULL || cancel_new(&request->cancel, &error) < 0) {
         free(request);
-        (void)fuse_reply_err(req, EAGAIN);
         return NULL;
     }
-    request->job.run = run_request;
+    request->job.run = carry_out;
     request->kind = kind;
     request->filesystem = filesystem_of(req);
     request->req = req;
     request->inode = inode;
     return request;
+}
+
+struct request *request_new(fuse_req_t req, const struct request_kind *kind, fuse_ino_t inode)
+{
+    struct request *request = request_try_new(req, kind, inode);
+
+    if (request == NULL)
+        (void)fuse_reply_err(req, EAGAIN);
+    return request;
+}
+
+void request_set_name(struct request *request, fuse_ino_t directory, const char *name)
+{
+    request->directory = directory;
+    (void)snprintf(request->name, sizeof request->name, "%s", name);
 }
 
 static void on_interrupt(fuse_req_t req, void *cancel)
@@ -110,9 +125,19 @@ void request_start(struct request *request)
     request_enlist(request);
     if (worker_pool_submit(request->filesystem->pool, &request->job, &error) == 0)
         return;
+    if (request->kind->is_change) {
+        carry_out(&request->job);
+        return;
+    }
     request_claim(request);
     request_answer_error(request, &error);
     request_end(request);
+}
+
+void request_run(struct request *request)
+{
+    request_enlist(request);
+    carry_out(&request->job);
 }
 
 void request_claim(struct request *request)
@@ -122,22 +147,29 @@ void request_claim(struct request *request)
 
 void request_end(struct request *request)
 {
+    request_buffers_give(request->filesystem->buffers, request->buffer, request->used);
     list_remove(&request->filesystem->requests, request);
     cancel_unref(request->cancel);
     free(request);
 }
 
-void request_answer_error(struct request *request, const struct error *err)
+void request_refuse(fuse_req_t req, const char *operation, fuse_ino_t directory, const char *name,
+                    const struct error *err)
 {
-    const struct fuse_ctx *caller = fuse_req_ctx(request->req);
+    const struct fuse_ctx *caller = fuse_req_ctx(req);
     /* Only an interrupted caller may see EINTR; others are cancelled because the mount ends. */
-    const bool is_shutdown = err->kind == ERROR_CANCELLED && !fuse_req_interrupted(request->req);
+    const bool is_shutdown = err->kind == ERROR_CANCELLED && !fuse_req_interrupted(req);
     const int errnum = is_shutdown ? ESHUTDOWN : err->errnum;
-    const char *name = strerrorname_np(errnum);
+    const char *errno_name = strerrorname_np(errnum);
 
     log_write(err->kind == ERROR_CANCELLED ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
-              "%s by pid %d uid %u: image %s: %s [%s]", request->kind->name, (int)caller->pid,
-              caller->uid, request->image_id[0] != '\0' ? request->image_id : "-", err->message,
-              name != NULL ? name : "?");
-    (void)fuse_reply_err(request->req, errnum);
+              "%s by pid %d uid %u: %s%s: %s [%s]", operation, (int)caller->pid, caller->uid,
+              directory == INODE_ENCRYPT ? "encrypt/" : "image ", *name != '\0' ? name : "-",
+              err->message, errno_name != NULL ? errno_name : "?");
+    (void)fuse_reply_err(req, errnum);
+}
+
+void request_answer_error(struct request *request, const struct error *err)
+{
+    request_refuse(request->req, request->kind->name, request->directory, request->name, err);
 }

@@ -11,15 +11,16 @@
 #define FUSE_REQUEST_H
 
 #include "base/monitor.h"
-#include "base/uuid.h"
 #include "base/worker_pool.h"
 #include "fuse/libfuse.h"
 #include "fuse/open_handle.h"
 #include "glancefs/cancel.h"
 #include "glancefs/error.h"
 #include "glancefs/image_view.h"
+#include "glancefs/write_index.h"
 
 #include <limits.h>
+#include <stdbool.h>
 
 struct filesystem;
 struct request;
@@ -33,7 +34,13 @@ struct request_kind {
     void (*answer)(struct request *request);
     /** Answers when it failed; NULL for request_answer_error. */
     void (*answer_failure)(struct request *request, const struct error *err);
+    /** Changes an open file, which must not be taken for complete without it: where no thread can
+     *  be had for it, the receive thread carries it out and waits. */
+    bool is_change;
 };
+
+/* More than any value that can be set; a longer one is refused by its first bytes. */
+#define XATTR_VALUE_BYTES 64
 
 struct request {
     struct job job;
@@ -45,18 +52,37 @@ struct request {
 
     /* What it asks for: what the handler was given, as far as the kind needs it. */
     fuse_ino_t inode;
-    char image_id[UUID_TEXT_BYTES]; /* empty when it is not about an image */
-    char name[NAME_MAX + 1];        /* of an extended attribute */
+    fuse_ino_t directory;     /* where `name` is: INODE_DECRYPT, INODE_ENCRYPT or 0 */
+    char name[NAME_MAX + 1];  /* of the file; an image's is its id. Empty when about none */
+    char other[NAME_MAX + 1]; /* the new name of a rename, or an extended attribute's */
+    char value[XATTR_VALUE_BYTES];
+    unsigned flags; /* of a rename or fallocate */
     size_t size;
+    uint64_t offset;
+    uint64_t length;
     struct fuse_file_info file;
     struct read_request read;
+
+    void *buffer;      /* of filesystem->buffers, or NULL: */
+    size_t used;       /*   this much of it may hold plaintext */
+    const void *bytes; /*   this is what a write is to write */
 
     /* What `work` found. */
     union {
         struct image_attributes attributes;
+        struct write_attributes written;
         struct image_record *record;
         struct open_handle *handle;
         struct statvfs space;
+        struct {
+            struct open_handle *handle;
+            struct fuse_entry_param entry;
+        } created;
+        struct {
+            char *bytes; /* freed by the answer */
+            size_t size;
+        } text;
+        size_t size;
     } found;
 };
 
@@ -78,8 +104,17 @@ void request_list_cancel(struct request_list *list);
  *  EAGAIN and gives NULL when there is no memory. */
 struct request *request_new(fuse_req_t req, const struct request_kind *kind, fuse_ino_t inode);
 
+/** The same without the answer. */
+struct request *request_try_new(fuse_req_t req, const struct request_kind *kind, fuse_ino_t inode);
+
+/** Names the file that the request is about, at most NAME_MAX bytes. */
+void request_set_name(struct request *request, fuse_ino_t directory, const char *name);
+
 /** Gives the request to the pool; it is answered and freed there. */
 void request_start(struct request *request);
+
+/** Carries the request out in the calling thread, for one that cannot be handed over. */
+void request_run(struct request *request);
 
 /** Makes the request listed and interruptible without a job, for reads; request_end frees it. */
 void request_enlist(struct request *request);
@@ -90,10 +125,14 @@ void request_enlist(struct request *request);
  */
 void request_claim(struct request *request);
 
-/** Frees an answered request. */
+/** Frees an answered request, and wipes its buffer. */
 void request_end(struct request *request);
 
 /** Logs the failure, but for an interruption, and answers with its errno. */
 void request_answer_error(struct request *request, const struct error *err);
+
+/** The same for what was carried out without a request; `name` as in struct request. */
+void request_refuse(fuse_req_t req, const char *operation, fuse_ino_t directory, const char *name,
+                    const struct error *err);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fuse/inode_table.h"
 
+#include "base/uuid.h"
 #include "support/testing.h"
 
 #include <errno.h>
@@ -34,26 +35,28 @@ static uint64_t look_up(struct inode_table *table, const char *image_id)
     return number;
 }
 
-static void a_number_stands_for_its_image(void **state)
+static void a_number_stands_for_its_name(void **state)
 {
     const uint64_t number = look_up(*state, IMAGE_ID);
     const uint64_t other = look_up(*state, OTHER_ID);
-    char image_id[UUID_TEXT_BYTES];
+    struct inode_name name;
 
     assert_int_not_equal(number, other);
-    assert_true(inode_table_find(*state, number, image_id));
-    assert_string_equal(image_id, IMAGE_ID);
-    assert_true(inode_table_find(*state, other, image_id));
-    assert_string_equal(image_id, OTHER_ID);
+    assert_true(inode_table_find(*state, number, &name));
+    assert_string_equal(name.name, IMAGE_ID);
+    assert_int_equal(name.directory, PARENT);
+    assert_true(inode_table_find(*state, other, &name));
+    assert_string_equal(name.name, OTHER_ID);
 }
 
 static void numbers_that_were_never_given_stand_for_nothing(void **state)
 {
-    char image_id[UUID_TEXT_BYTES];
+    const uint64_t next = inode_table_number_of(*state, PARENT, IMAGE_ID);
+    struct inode_name name;
 
-    assert_false(inode_table_find(*state, 0, image_id));
-    assert_false(inode_table_find(*state, 1, image_id));
-    assert_false(inode_table_find(*state, inode_table_number_of(PARENT, IMAGE_ID), image_id));
+    assert_false(inode_table_find(*state, 0, &name));
+    assert_false(inode_table_find(*state, 1, &name));
+    assert_false(inode_table_find(*state, next, &name));
     inode_table_forget(*state, 1, 5);
     inode_table_forget(*state, UINT64_MAX, UINT64_MAX);
     assert_int_equal(inode_table_count(*state), 0);
@@ -62,15 +65,15 @@ static void numbers_that_were_never_given_stand_for_nothing(void **state)
 static void an_inode_stays_until_every_lookup_is_forgotten(void **state)
 {
     const uint64_t number = look_up(*state, IMAGE_ID);
-    char image_id[UUID_TEXT_BYTES];
+    struct inode_name name;
 
     assert_int_equal(look_up(*state, IMAGE_ID), number);
     assert_int_equal(look_up(*state, IMAGE_ID), number);
     assert_int_equal(inode_table_count(*state), 1);
     inode_table_forget(*state, number, 2);
-    assert_true(inode_table_find(*state, number, image_id));
+    assert_true(inode_table_find(*state, number, &name));
     inode_table_forget(*state, number, 1);
-    assert_false(inode_table_find(*state, number, image_id));
+    assert_false(inode_table_find(*state, number, &name));
     assert_int_equal(inode_table_count(*state), 0);
 }
 
@@ -83,14 +86,14 @@ static void forgetting_too_much_is_harmless(void **state)
     assert_int_equal(inode_table_count(*state), 0);
 }
 
-static void an_image_has_the_same_number_each_time(void **state)
+static void a_name_has_the_same_number_each_time(void **state)
 {
     const uint64_t number = look_up(*state, IMAGE_ID);
 
-    assert_int_equal(number, inode_table_number_of(PARENT, IMAGE_ID));
+    assert_int_equal(number, inode_table_number_of(*state, PARENT, IMAGE_ID));
     inode_table_forget(*state, number, 1);
     assert_int_equal(look_up(*state, IMAGE_ID), number);
-    assert_int_not_equal(inode_table_number_of(PARENT + 1, IMAGE_ID), number);
+    assert_int_not_equal(inode_table_number_of(*state, PARENT + 1, IMAGE_ID), number);
 }
 
 static void id_of(unsigned number, char ret[UUID_TEXT_BYTES])
@@ -126,6 +129,72 @@ static void a_full_table_refuses_what_is_new(void **state)
     (void)look_up(*state, IMAGE_ID);
 }
 
+#define PART_NAME IMAGE_ID ".part"
+
+static const char *name_of(struct inode_table *table, uint64_t number, struct inode_name *name)
+{
+    assert_true(inode_table_find(table, number, name));
+    return name->name;
+}
+
+static void a_rename_moves_the_name_to_the_other_inode(void **state)
+{
+    const uint64_t placeholder = look_up(*state, IMAGE_ID);
+    const uint64_t part = look_up(*state, PART_NAME);
+    struct inode_name name;
+
+    inode_table_rename(*state, PARENT, PART_NAME, IMAGE_ID);
+    assert_string_equal(name_of(*state, part, &name), IMAGE_ID);
+    assert_string_equal(name_of(*state, placeholder, &name), "");
+    assert_int_equal(look_up(*state, IMAGE_ID), part);
+    assert_int_equal(inode_table_count(*state), 2);
+}
+
+static void lookups_of_a_renamed_inode_are_forgotten_as_before(void **state)
+{
+    const uint64_t placeholder = look_up(*state, IMAGE_ID);
+    const uint64_t part = look_up(*state, PART_NAME);
+    struct inode_name name;
+
+    assert_int_equal(look_up(*state, PART_NAME), part);
+    inode_table_rename(*state, PARENT, PART_NAME, IMAGE_ID);
+    inode_table_forget(*state, placeholder, 1);
+    assert_false(inode_table_find(*state, placeholder, &name));
+    inode_table_forget(*state, part, 1);
+    assert_string_equal(name_of(*state, part, &name), IMAGE_ID);
+    inode_table_forget(*state, part, 1);
+    assert_int_equal(inode_table_count(*state), 0);
+    assert_int_equal(look_up(*state, IMAGE_ID), placeholder);
+}
+
+static void a_renamed_or_removed_name_makes_room_for_another_inode(void **state)
+{
+    const uint64_t first = look_up(*state, PART_NAME);
+    uint64_t second;
+    uint64_t third;
+    struct inode_name name;
+
+    inode_table_rename(*state, PARENT, PART_NAME, IMAGE_ID);
+    second = look_up(*state, PART_NAME);
+    assert_int_not_equal(second, first);
+    inode_table_remove(*state, PARENT, PART_NAME);
+    third = look_up(*state, PART_NAME);
+    assert_int_not_equal(third, first);
+    assert_int_not_equal(third, second);
+    assert_string_equal(name_of(*state, second, &name), "");
+    assert_int_equal(name.directory, PARENT);
+    assert_int_equal(inode_table_number_of(*state, PARENT, PART_NAME), third);
+    inode_table_forget(*state, second, 1);
+    assert_int_equal(look_up(*state, PART_NAME), third);
+}
+
+static void names_that_nobody_looked_up_can_be_renamed_and_removed(void **state)
+{
+    inode_table_rename(*state, PARENT, PART_NAME, IMAGE_ID);
+    inode_table_remove(*state, PARENT, PART_NAME);
+    assert_int_equal(inode_table_count(*state), 0);
+}
+
 static void *look_up_and_forget(void *table)
 {
     struct error err = ERROR_INIT;
@@ -154,13 +223,17 @@ static void threads_leave_nothing_behind(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        test(a_number_stands_for_its_image),
+        test(a_number_stands_for_its_name),
         test(numbers_that_were_never_given_stand_for_nothing),
         test(an_inode_stays_until_every_lookup_is_forgotten),
         test(forgetting_too_much_is_harmless),
-        test(an_image_has_the_same_number_each_time),
+        test(a_name_has_the_same_number_each_time),
         test(numbers_leave_the_mounts_own_alone),
         test(a_full_table_refuses_what_is_new),
+        test(a_rename_moves_the_name_to_the_other_inode),
+        test(lookups_of_a_renamed_inode_are_forgotten_as_before),
+        test(a_renamed_or_removed_name_makes_room_for_another_inode),
+        test(names_that_nobody_looked_up_can_be_renamed_and_removed),
         test(threads_leave_nothing_behind),
     };
 
