@@ -324,6 +324,19 @@ static void an_interrupted_gap_can_be_repeated(void **state)
     assert_stored(bed, expected, 3 * WINDOW + 1);
 }
 
+static void nothing_is_sealed_after_a_failed_declaration(void **state)
+{
+    const struct fake_staging_faults faults = {.fails_begin = true};
+    struct bed *bed = *state;
+    struct error err = ERROR_INIT;
+
+    bed->content = new_content(bed, BYTE_SOURCE_SIZE_UNKNOWN);
+    assert_succeeds(write_content_write(bed->content, "hello", 5, 0, NULL, &err));
+    fake_staging_misbehave(bed->staging, &faults);
+    assert_fails(ERROR_NO_SPACE, write_content_declare(bed->content, 5, &err));
+    assert_fails(ERROR_INVALID, write_content_seal(bed->content, NULL, &err));
+}
+
 static void a_cancelled_seal_of_many_zeros_ends(void **state)
 {
     CLEANUP(cancel_unref) struct cancel *cancel = NULL;
@@ -547,6 +560,7 @@ int main(void)
         content_test(a_size_can_be_declared_until_it_contradicts),
         content_test(a_late_declaration_leaves_the_message_as_it_is),
         content_test(an_interrupted_gap_can_be_repeated),
+        content_test(nothing_is_sealed_after_a_failed_declaration),
         content_test(a_cancelled_seal_of_many_zeros_ends),
         content_test(a_full_disk_is_reported_by_write_and_seal),
         content_test(any_order_of_calls_agrees_with_a_plain_file),

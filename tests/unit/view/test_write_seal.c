@@ -132,6 +132,18 @@ static void other_values_of_the_xattr_are_refused(void **state)
     assert_state(bed, IMAGE_PART, "staging");
 }
 
+static void a_container_format_of_the_record_stays(void **state)
+{
+    struct write_bed *bed = *state;
+    struct error err = ERROR_INIT;
+
+    write_bed_put(bed, IMAGE_ID, "queued", WRITABLE ", \"os_decrypt_container_format\": \"ova\"");
+    write_bed_create(bed, "hello", 5);
+    assert_succeeds(seal_by_rename(bed, &err));
+    assert_sealed(bed, IMAGE_ID, "hello", 5);
+    assert_null(fake_staging_property(bed->staging, IMAGE_ID, "os_decrypt_container_format"));
+}
+
 static void truncated_zeros_are_sealed(void **state)
 {
     static const uint8_t zeros[100000];
@@ -398,6 +410,7 @@ int main(void)
         write_test(an_xattr_with_the_right_size_seals),
         write_test(committing_again_does_nothing),
         write_test(other_values_of_the_xattr_are_refused),
+        write_test(a_container_format_of_the_record_stays),
         write_test(truncated_zeros_are_sealed),
         write_test(zeros_behind_the_window_are_sealed),
         write_test(nothing_is_not_sealed),
