@@ -141,7 +141,7 @@ if [ $quick = yes ]; then
     after $dev "mount dev" mount_tests dev
 else
     suite "build clang" build dev-clang
-    after $? "clang-tidy" clang_tidy
+    suite "clang-tidy" clang_tidy # needs the commands of that build only
     suite "build asan" build asan
     asan=$?
     after $asan "unit asan" unit_tests asan
