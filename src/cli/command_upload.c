@@ -352,8 +352,7 @@ int command_upload(int argc, char **argv)
     }
     result = run(&job, &err);
     byte_source_free(job.input);
-    if (result < 0)
-        return command_fail(COMMAND, &err);
-    (void)printf("%s\n", job.image_id);
-    return EXIT_CODE_OK;
+    if (result == 0 && (printf("%s\n", job.image_id) < 0 || fflush(stdout) != 0))
+        result = error_set_errno(&err, errno, "standard output");
+    return result < 0 ? command_fail(COMMAND, &err) : EXIT_CODE_OK;
 }
