@@ -14,7 +14,7 @@ RUN_PACKAGES=(fuse3 gnupg)
 # shellcheck disable=SC2034
 TEST_PACKAGES=(
     libcmocka-dev clang clang-format clang-tidy shellcheck
-    python3 rnp sq rsync pv curl attr qemu-utils util-linux
+    python3 rnp sq rsync pv curl attr qemu-utils util-linux strace
 )
 
 # require_packages NAME...: installs those that are missing; fails with the command to run when it

@@ -101,6 +101,10 @@ interop_tests() { # PRESET
     fixed_addresses /usr/bin/python3 tests/interop/run.py --glancefs "build/$1/src/cli/glancefs"
 }
 
+crash_tests() { # PRESET
+    /usr/bin/python3 tests/crash/run.py --glancefs "build/$1/src/cli/glancefs"
+}
+
 tidy_file() { # FILE
     local output model=(--extra-arg=-include "--extra-arg=$PWD/tests/lint/failure_model.h")
     [ "$1" != src/base/error.c ] || model=()
@@ -154,6 +158,7 @@ else
     suite "build release" build release -DGLANCEFS_TESTS=OFF -DGLANCEFS_WERROR=ON
     release=$?
     after $release "interop release" interop_tests release
+    after $release "crash release" crash_tests release
     after $release "mount release" mount_tests release --memory
     suite "quickstart" contrib/quickstart.sh
     suite "left-over mounts" tests/lint/leftover_mounts.py
