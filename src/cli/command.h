@@ -29,6 +29,7 @@ struct command {
 };
 
 /* One per command_<name>.c. */
+int command_commit(int argc, char **argv);
 int command_decrypt(int argc, char **argv);
 int command_encrypt(int argc, char **argv);
 int command_images(int argc, char **argv);

@@ -109,6 +109,37 @@ static void show_images(struct json_object *status, const char *name, const char
     }
 }
 
+/* How far an upload has come: what is written or stored, how much was sent, what went wrong. */
+static void show_upload(struct json_object *upload)
+{
+    const uint64_t stored = number_of(upload, "stored_bytes");
+    const uint64_t attempts = number_of(upload, "attempts");
+    const char *cause = text_of(upload, "error");
+    char first[32];
+    char second[32];
+
+    (void)printf("  %s  %-9s  ", text_of(upload, "image_id"), text_of(upload, "state"));
+    if (stored == 0)
+        (void)printf("%s written", size_text(number_of(upload, "plaintext_bytes"), first));
+    else
+        (void)printf("%s of %s sent", size_text(number_of(upload, "sent_bytes"), first),
+                     size_text(stored, second));
+    if (attempts > 1)
+        (void)printf(", attempt %" PRIu64, attempts);
+    (void)printf("%s%s\n", *cause != '\0' ? ": " : "", cause);
+}
+
+static void show_uploads(struct json_object *status)
+{
+    struct json_object *uploads = json_object_object_get(status, "uploads");
+    const size_t count =
+        json_object_is_type(uploads, json_type_array) ? json_object_array_length(uploads) : 0;
+
+    (void)printf("%-9s %zu\n", "uploads", count);
+    for (size_t i = 0; i < count; i++)
+        show_upload(json_object_array_get_idx(uploads, i));
+}
+
 static void show_counters(struct json_object *counters)
 {
     char bytes[32];
@@ -140,6 +171,7 @@ static void show(struct json_object *status)
                  size_text(number_of(memory, "capacity_bytes"), second));
     show_images(status, "streams", "open", "position", "size");
     show_images(status, "verifications", "verifying", "done_bytes", "total_bytes");
+    show_uploads(status);
     show_counters(json_object_object_get(status, "counters"));
 }
 

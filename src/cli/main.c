@@ -11,6 +11,7 @@ static const struct command commands[] = {
     {"status", "show what a mount is doing", command_status},
     {"decrypt", "decrypt an OpenPGP symmetric message, no mount needed", command_decrypt},
     {"encrypt", "encrypt a file as an OpenPGP symmetric message", command_encrypt},
+    {"commit", "seal a file that was written into a mount", command_commit},
     {"upload", "encrypt a file and make it an image", command_upload},
     {"uploads", "list, retry, drop and wait for what was written into a mount", command_uploads},
     {"images", "list, show and add images of a cloud", command_images},
