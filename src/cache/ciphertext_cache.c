@@ -289,7 +289,7 @@ int ciphertext_cache_open(struct ciphertext_cache *cache, struct image_record *r
 {
     CLEANUP(byte_source_free) struct byte_source *reader = NULL;
     struct finding finding = {NULL, NULL};
-    struct slot *slot;
+    struct slot *slot = NULL;
     int result;
 
     result = acquire_slot(cache, image_record_id(record), cancel, &slot, err);
