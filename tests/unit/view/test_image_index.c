@@ -307,6 +307,7 @@ static void status_tells_what_is_open(void **state)
     CLEANUP(read_stream_close) struct read_stream *stream = view_bed_stream(bed, IMAGE_ID);
     CLEANUP(memory_free) char *during = view_bed_status(bed);
 
+    assert_non_null(stream);
     assert_non_null(strstr(before, "\"version\": \"1.2.3\""));
     assert_non_null(strstr(before, "\"cloud\": \"local:/fake\""));
     assert_non_null(strstr(before, "\"opens\": 0"));
