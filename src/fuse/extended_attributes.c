@@ -184,6 +184,12 @@ static int add_property_names(struct request *request, FILE *names, struct error
     return 0;
 }
 
+/* What became of a written file can be told while the image service cannot be asked. */
+static bool may_lack_properties(const struct request *request, const struct error *err)
+{
+    return request->directory == INODE_ENCRYPT && err->kind != ERROR_CANCELLED;
+}
+
 /* Each name with its NUL, one after the other. */
 static int work_list(struct request *request, struct error *err)
 {
@@ -195,8 +201,8 @@ static int work_list(struct request *request, struct error *err)
     if (names == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     result = add_control_names(request, names, err);
-    if (result == 0)
-        result = add_property_names(request, names, err);
+    if (result == 0 && add_property_names(request, names, err) < 0)
+        result = may_lack_properties(request, err) ? 0 : -1;
     if (fclose(names) != 0 && result == 0)
         result = error_set(err, ERROR_EXHAUSTED, "out of memory");
     return result == 0 ? keep_text(request, steal(&text), size, err) : -1;
