@@ -58,6 +58,11 @@ struct upload_staging_parts {
     struct image_service *images;
     unsigned first_retry_ms; /* delay after a first failure, doubled up to last_retry_ms; */
     unsigned last_retry_ms;  /* with jitter */
+
+    /** May be NULL. Told how an upload of the background worker ended, by a thread of the worker:
+     *  `err` is NULL when the image is active, else it says why it was refused for good. */
+    void (*on_end)(void *context, const char *image_id, const struct error *err);
+    void *on_end_context;
 };
 
 /** Opens the staging directory and purges what was not sealed and nobody holds. The crypto libraries

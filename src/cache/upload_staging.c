@@ -33,6 +33,8 @@ struct upload_staging {
     struct image_service *images;
     unsigned first_retry_ms;
     unsigned last_retry_ms;
+    void (*on_end)(void *context, const char *image_id, const struct error *err);
+    void *on_end_context;
     struct upload_worker *worker; /* NULL until the start */
     struct monitor monitor;       /* guards what follows; never held over I/O */
     struct transfer *transfers;
@@ -147,6 +149,15 @@ static bool should_retry_taking(const struct error *err)
            err->kind != ERROR_CORRUPT && err->kind != ERROR_UNSUPPORTED;
 }
 
+static void tell_end(const struct upload_staging *staging, const char *id,
+                     enum upload_outcome outcome, const struct error *err)
+{
+    const bool is_end = outcome == UPLOAD_OUTCOME_DONE || outcome == UPLOAD_OUTCOME_REFUSED;
+
+    if (is_end && staging->on_end != NULL)
+        staging->on_end(staging->on_end_context, id, outcome == UPLOAD_OUTCOME_DONE ? NULL : err);
+}
+
 static bool attempt_in_background(void *context, const char *id, struct cancel *cancel)
 {
     CLEANUP(upload_sender_free) struct upload_sender *sender = NULL;
@@ -161,8 +172,9 @@ static bool attempt_in_background(void *context, const char *id, struct cancel *
     if (upload_sender_has_failed(sender))
         return false;
     outcome = attempt(staging, sender, cancel, &err);
-    if (outcome != UPLOAD_OUTCOME_DONE)
+    if (outcome == UPLOAD_OUTCOME_LATER)
         log_debug("upload of image %s: %s", id, err.message);
+    tell_end(staging, id, outcome, &err);
     return outcome == UPLOAD_OUTCOME_LATER;
 }
 
@@ -180,6 +192,8 @@ int upload_staging_new(const struct upload_staging_parts *parts, struct upload_s
     staging->images = parts->images;
     staging->first_retry_ms = parts->first_retry_ms;
     staging->last_retry_ms = parts->last_retry_ms;
+    staging->on_end = parts->on_end;
+    staging->on_end_context = parts->on_end_context;
     if (staging_directory_open(parts->cache_path, &staging->owner.dir_fd, err) < 0) {
         free(staging);
         return -1;

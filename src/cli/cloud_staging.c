@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cloud_staging.h"
 
+#include "base/log.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -24,6 +26,15 @@ static int name_cloud(const char *cloud, char **ret, struct error *err)
     return *ret == NULL ? error_set(err, ERROR_EXHAUSTED, "out of memory") : 0;
 }
 
+static void log_end(void *context, const char *image_id, const struct error *err)
+{
+    (void)context;
+    if (err == NULL)
+        log_info("image %s: uploaded, it is active", image_id);
+    else
+        log_error("image %s: not uploaded: %s", image_id, err->message);
+}
+
 int cloud_staging_open(const struct config *config, const char *cache, struct cloud *cloud,
                        struct cloud_staging **ret, struct error *err)
 {
@@ -31,7 +42,8 @@ int cloud_staging_open(const struct config *config, const char *cache, struct cl
     struct upload_staging_parts parts = {.cache_path = cache,
                                          .images = cloud->images,
                                          .first_retry_ms = CLOUD_STAGING_FIRST_RETRY_MS,
-                                         .last_retry_ms = CLOUD_STAGING_LAST_RETRY_MS};
+                                         .last_retry_ms = CLOUD_STAGING_LAST_RETRY_MS,
+                                         .on_end = log_end};
 
     if (staging == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");

@@ -2,7 +2,7 @@
 /*
  * Upload staging with the program's own settings. Whoever stages for one cloud, be it a mount or a
  * command, opens it here, so that they all name the cloud in the same way and find each other's
- * uploads.
+ * uploads. What its worker brings to an end is logged.
  */
 #ifndef CLI_CLOUD_STAGING_H
 #define CLI_CLOUD_STAGING_H

@@ -8,6 +8,7 @@
 #include "support/testing.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -260,6 +261,52 @@ static void what_another_target_answers_does_not_fail_the_upload(void **state)
     assert_fails(ERROR_DENIED,
                  upload_staging_send(fixture->staging, IMAGE_ID, OTHER_ID, NULL, &err));
     assert_int_equal(staging_fixture_state(fixture->staging, IMAGE_ID), UPLOAD_SEALED);
+}
+
+struct ends {
+    atomic_uint active, refused;
+};
+
+static void count_end(void *context, const char *image_id, const struct error *err)
+{
+    struct ends *ends = context;
+
+    if (err == NULL && strcmp(image_id, IMAGE_ID) == 0)
+        atomic_fetch_add(&ends->active, 1);
+    if (err != NULL && err->kind == ERROR_DENIED && strcmp(image_id, OTHER_ID) == 0)
+        atomic_fetch_add(&ends->refused, 1);
+}
+
+static void each_end_in_the_background_is_told_once(void **state)
+{
+    static const struct scripted_upload late[] = {{.action = SCRIPT_CUT_OFF}};
+    static const struct scripted_upload refused[] = {
+        {.action = SCRIPT_REFUSED, .kind = ERROR_DENIED}};
+    struct staging_fixture *fixture = *state;
+    CLEANUP(upload_staging_free) struct upload_staging *staging = NULL;
+    struct error err = ERROR_INIT;
+    struct ends ends = {0};
+    const struct upload_staging_parts parts = {.cache_path = fixture->path,
+                                               .cloud = CLOUD,
+                                               .project_id = PROJECT,
+                                               .images = fixture->images,
+                                               .first_retry_ms = 1,
+                                               .last_retry_ms = 1,
+                                               .on_end = count_end,
+                                               .on_end_context = &ends};
+
+    scripted_image_service_add(fixture->images, IMAGE_ID, late, 1);
+    scripted_image_service_add(fixture->images, OTHER_ID, refused, 1);
+    staging_fixture_seal(fixture, IMAGE_ID);
+    staging_fixture_seal(fixture, OTHER_ID);
+    assert_succeeds(upload_staging_new(&parts, &staging, &err));
+    assert_succeeds(upload_staging_start(staging, &err));
+    assert_succeeds(upload_staging_wait(staging, IMAGE_ID, NULL, &err));
+    assert_fails(ERROR_DENIED, upload_staging_wait(staging, OTHER_ID, NULL, &err));
+    sleep_milliseconds(50);
+    upload_staging_free(steal(&staging));
+    assert_int_equal(atomic_load(&ends.active), 1);
+    assert_int_equal(atomic_load(&ends.refused), 1);
 }
 
 /* --- wait --- */
@@ -626,6 +673,7 @@ int main(void)
         staging_test(a_failed_upload_can_be_sent_again),
         staging_test(a_failed_upload_can_go_to_another_image),
         staging_test(what_another_target_answers_does_not_fail_the_upload),
+        staging_test(each_end_in_the_background_is_told_once),
         staging_test(waiting_for_an_image_that_is_active_already_succeeds),
         staging_test(a_wait_can_be_cancelled),
         staging_test(sending_is_cancelled_in_milliseconds),
