@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
+#include "cli/cloud_staging.h"
 #include "cli/command.h"
 #include "cli/mount_daemon.h"
 #include "cli/mount_options.h"
@@ -7,21 +8,15 @@
 #include "fuse/mount.h"
 #include "glancefs/ciphertext_cache.h"
 #include "glancefs/image_view.h"
-#include "glancefs/upload_staging.h"
 #include "glancefs/write_index.h"
 
 #define COMMAND "mount"
 
-/* Between the attempts of a background upload: the first delay, and the longest. */
-#define FIRST_RETRY_MILLISECONDS 1000
-#define LAST_RETRY_MILLISECONDS 60000
-
 /* All that a mount stands on, built bottom-up and torn down top-down. */
 struct layers {
     struct session *session;
-    struct identity identity;
+    struct cloud_staging *staging;
     struct ciphertext_cache *cache;
-    struct upload_staging *staging;
     struct write_index *writes;
     struct image_index *index;
     struct mount *mount;
@@ -37,29 +32,6 @@ static void log_seal(void *context, const char *image_id, const struct error *er
         log_warning("image %s: not sealed: %s", image_id, err->message);
 }
 
-/* What writing images takes. */
-static int build_writing(const struct config *config, struct layers *layers, struct error *err)
-{
-    struct cloud *cloud = layers->session->cloud;
-    const struct upload_staging_parts staging = {.cache_path = config->cache,
-                                                 .cloud = config->cloud,
-                                                 .project_id = layers->identity.project_id,
-                                                 .images = cloud->images,
-                                                 .first_retry_ms = FIRST_RETRY_MILLISECONDS,
-                                                 .last_retry_ms = LAST_RETRY_MILLISECONDS};
-
-    if (upload_staging_new(&staging, &layers->staging, err) < 0)
-        return -1;
-    const struct write_index_parts writes = {.config = config,
-                                             .cloud = cloud,
-                                             .identity = &layers->identity,
-                                             .staging = layers->staging,
-                                             .arena = layers->session->arena,
-                                             .on_seal = log_seal};
-
-    return write_index_new(&writes, &layers->writes, err);
-}
-
 static int build_layers(const struct mount_options *options, struct layers *layers,
                         struct error *err)
 {
@@ -68,21 +40,28 @@ static int build_layers(const struct mount_options *options, struct layers *laye
     if (session_open(config, config->max_memory_bytes, &layers->session, err) < 0)
         return -1;
     struct cloud *cloud = layers->session->cloud;
-    if (identity_service_identify(cloud->identity, NULL, &layers->identity, err) < 0 ||
+    if (cloud_staging_open(config, config->cache, cloud, &layers->staging, err) < 0 ||
         ciphertext_cache_new(config->cache, cloud->images, layers->session->arena,
-                             config->require_hash, &layers->cache, err) < 0 ||
-        build_writing(config, layers, err) < 0)
+                             config->require_hash, &layers->cache, err) < 0)
+        return -1;
+    const struct write_index_parts writes = {.config = config,
+                                             .cloud = cloud,
+                                             .identity = &layers->staging->identity,
+                                             .staging = layers->staging->staging,
+                                             .arena = layers->session->arena,
+                                             .on_seal = log_seal};
+    if (write_index_new(&writes, &layers->writes, err) < 0)
         return -1;
     const struct image_index_parts parts = {.config = config,
                                             .version = GLANCEFS_VERSION,
                                             .cloud = cloud,
-                                            .identity = &layers->identity,
+                                            .identity = &layers->staging->identity,
                                             .cache = layers->cache,
                                             .arena = layers->session->arena,
                                             .writes = layers->writes,
-                                            .uploads = layers->staging};
+                                            .uploads = layers->staging->staging};
     if (image_index_new(&parts, &layers->index, err) < 0 ||
-        upload_staging_start(layers->staging, err) < 0)
+        upload_staging_start(layers->staging->staging, err) < 0)
         return -1;
     const struct mount_parts mount = {.config = config,
                                       .index = layers->index,
@@ -97,8 +76,8 @@ static void tear_down_layers(struct layers *layers)
     mount_close(layers->mount);
     image_index_free(layers->index);
     write_index_free(layers->writes);
-    upload_staging_free(layers->staging);
     ciphertext_cache_free(layers->cache);
+    cloud_staging_free(layers->staging);
     session_free(layers->session);
 }
 
