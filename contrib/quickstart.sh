@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # The main job on real input, in a temporary directory: images that GnuPG encrypted are read
-# through a mount, and a tampered copy is refused. Leaves nothing behind; exits non-zero when
-# anything is not as it should be.
+# through a mount, a tampered copy is refused, and a disk that is written into the mount becomes an
+# image that GnuPG opens. Leaves nothing behind; exits non-zero when anything is not as it should be.
 set -euo pipefail
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -114,7 +114,25 @@ cmp -s <(find "$work/cache" -type f -size +1M -exec sha256sum {} + | cut -d ' ' 
     fail "the cache holds something else than the stored bytes"
 tell "its files are byte for byte what the image service stores"
 
-say "8. Unmount"
+say "8. cp into encrypt/: a queued image becomes active, and GnuPG opens it"
+# What `openstack image create` makes before its data is there, as a local cloud keeps it.
+written=$(cat /proc/sys/kernel/random/uuid)
+printf '{"name": "written", "disk_format": "raw", "container_format": "encrypted",
+"os_encrypt_format": "GPG", "os_encrypt_key_id": "%s"}' "$key" >"$work/cloud/images/$written.json"
+cp "$work/disk.raw" "$work/mount/encrypt/$written.part"
+mv "$work/mount/encrypt/$written.part" "$work/mount/encrypt/$written"
+tell "cp to encrypt/ID.part, mv to encrypt/ID: sealed; the upload runs in the background"
+"$glancefs" uploads wait --cloud "$cloud" --cache "$work/cache" --timeout 60 "$written" ||
+    fail "the image did not become active"
+"$glancefs" images list --cloud "$cloud" | sed -n "1p; /$written/p" | sed 's/^/   /'
+gpg --homedir "$work/gnupg" --batch --quiet --no-symkey-cache --pinentry-mode loopback \
+    --passphrase-file "$work/cloud/secrets/$key.payload" \
+    --output "$work/out/written" --decrypt "$work/cloud/images/$written.data"
+written_sum=$(checksum "$work/out/written")
+[ "$written_sum" = "$plain_sum" ] || fail "gpg makes sha256 $written_sum of it instead of $plain_sum"
+tell "gpg decrypts what the image service stores: sha256 $(short "$written_sum") the same as disk.raw"
+
+say "9. Unmount"
 fusermount3 -u "$work/mount"
 ! mountpoint -q "$work/mount" || fail "it is still mounted"
 tell "done: everything is as it should be"
