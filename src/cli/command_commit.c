@@ -72,7 +72,10 @@ static int explain(const char *path, int errnum, struct error *err)
         return error_set(err, ERROR_SYSTEM,
                          "%s: nothing was written; --size 0 seals an empty image", path);
     case EEXIST:
-        return error_set(err, ERROR_EXISTS, "%s: is sealed already", path);
+        read_cause(path, cause);
+        return error_set(err, ERROR_EXISTS,
+                         "%s: is sealed, but its upload failed (see glancefs uploads): %s", path,
+                         cause);
     case EINVAL:
         return error_set(err, ERROR_SYSTEM, "%s: has another size than was declared", path);
     case EIO:

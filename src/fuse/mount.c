@@ -204,7 +204,7 @@ static void drain(struct mount *mount)
 
     atomic_store(&mount->filesystem->refuses_opens, true);
     if (work_under_way(mount) > 0)
-        log_info("told to end: waiting for %u open files", work_under_way(mount));
+        log_info("told to end: waiting for %u open files and seals", work_under_way(mount));
     while (work_under_way(mount) > 0 && clock_monotonic_ns() < deadline_ns &&
            wait_for_event(mount, DRAIN_POLL_MILLISECONDS) == EVENT_NONE)
         ;
