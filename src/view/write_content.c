@@ -16,6 +16,7 @@
 struct write_content {
     struct write_content_parts parts;
     char image_id[UUID_TEXT_BYTES];
+    char key_id[UUID_TEXT_BYTES];
     struct secure_buffer *passphrase;
     struct write_window *window;
     struct staged_upload *upload;
@@ -54,6 +55,8 @@ int write_content_new(const struct write_content_parts *parts, struct secure_buf
     content->parts = *parts;
     (void)snprintf(content->image_id, sizeof content->image_id, "%s", parts->image_id);
     content->parts.image_id = content->image_id;
+    (void)snprintf(content->key_id, sizeof content->key_id, "%s", parts->key_id);
+    content->parts.key_id = content->key_id;
     content->passphrase = passphrase;
     if (write_window_new(parts->arena, parts->window_bytes, &content->window, err) < 0 ||
         open_sink(content, err) < 0) {
@@ -261,13 +264,15 @@ int write_content_declare(struct write_content *content, uint64_t size, struct e
 
 /* --- the seal --- */
 
+/* The key's id too: the upload may be sent to another image than the one it was written for. */
 static int set_properties(struct write_content *content, struct error *err)
 {
     char size[32];
 
     (void)snprintf(size, sizeof size, "%" PRIu64, content->size);
     staged_upload_set_plaintext_size(content->upload, content->size);
-    if (staged_upload_set_property(content->upload, "os_decrypt_size", size, err) < 0)
+    if (staged_upload_set_property(content->upload, "os_decrypt_size", size, err) < 0 ||
+        staged_upload_set_property(content->upload, "os_encrypt_key_id", content->key_id, err) < 0)
         return -1;
     if (!content->parts.sets_container_format)
         return 0;

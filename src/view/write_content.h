@@ -30,6 +30,7 @@ struct write_content_parts {
     const char *image_id;
     size_t window_bytes;
     uint64_t declared_size;     /* or BYTE_SOURCE_SIZE_UNKNOWN */
+    const char *key_id;         /* of the secret that is the passphrase */
     bool sets_container_format; /* the record has no os_decrypt_container_format */
 };
 

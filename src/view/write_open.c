@@ -169,6 +169,7 @@ static int new_content(const struct opening *opening, const struct write_target 
                                                 .arena = parts->arena,
                                                 .codec = target->codec,
                                                 .image_id = opening->parsed.image_id,
+                                                .key_id = target->key_id,
                                                 .window_bytes = parts->config->write_window_bytes,
                                                 .declared_size = declared,
                                                 .sets_container_format =

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #define ID "11111111-2222-4333-8444-555555555555"
+#define KEY_ID "99999999-2222-4333-8444-555555555555"
 #define WINDOW ((size_t)5000)
 #define FILE_BYTES ((size_t)100000)
 
@@ -81,6 +82,7 @@ static struct write_content *new_content(struct bed *bed, uint64_t declared_size
                                               .arena = bed->arena,
                                               .codec = &plain_codec,
                                               .image_id = ID,
+                                              .key_id = KEY_ID,
                                               .window_bytes = WINDOW,
                                               .declared_size = declared_size,
                                               .sets_container_format = true};
