@@ -105,6 +105,10 @@ crash_tests() { # PRESET
     /usr/bin/python3 tests/crash/run.py --glancefs "build/$1/src/cli/glancefs"
 }
 
+crash_mount_tests() { # PRESET
+    /usr/bin/python3 tests/crash/run_mounted.py --glancefs "build/$1/src/cli/glancefs"
+}
+
 tidy_file() { # FILE
     local output model=(--extra-arg=-include "--extra-arg=$PWD/tests/lint/failure_model.h")
     [ "$1" != src/base/error.c ] || model=()
@@ -159,6 +163,7 @@ else
     release=$?
     after $release "interop release" interop_tests release
     after $release "crash release" crash_tests release
+    after $release "crash mount release" crash_mount_tests release
     after $release "mount release" mount_tests release --memory
     suite "quickstart" contrib/quickstart.sh
     suite "left-over mounts" tests/lint/leftover_mounts.py
