@@ -81,7 +81,8 @@ int config_load_environment(struct config *config, char *const *environment, str
 int config_set(struct config *config, const char *name, const char *value, const char *origin,
                struct error *err);
 
-/** Takes a mount option string: "mode=0440,allow_other". A bare flag means "true". */
+/** Takes a mount option string: "mode=0440,allow_other". A bare flag means "true". "config=FILE" is
+ *  let be: that file had to be loaded before. */
 int config_set_mount_options(struct config *config, const char *options, struct error *err);
 
 /** Checks what only all options together can tell; call it last. */

@@ -186,8 +186,11 @@ int config_load_environment(struct config *config, char *const *environment, str
     return 0;
 }
 
+/* `config` names the file to load before these options: whoever parses the command line does. */
 static bool is_ignored_mount_option(const char *name)
 {
+    if (strcmp(name, "config") == 0)
+        return true;
     for (size_t i = 0; i < sizeof ignored_mount_options / sizeof ignored_mount_options[0]; i++)
         if (strcmp(name, ignored_mount_options[i]) == 0)
             return true;

@@ -32,6 +32,7 @@ struct assignment {
 
 struct command_line {
     const char *config_path;
+    char *mount_config_path; /* from -o config=FILE, which counts when --config was not given */
     struct assignment *assignments; /* room for one per argument */
     size_t count;
     bool is_foreground;
@@ -89,6 +90,28 @@ static void list_long_options(struct option table[MAXIMUM_LONG_OPTIONS])
 static void assign(struct command_line *line, const char *name, const char *value)
 {
     line->assignments[line->count++] = (struct assignment){.name = name, .value = value};
+}
+
+/* Finds config=FILE among mount options; the last one counts. */
+static int find_config_path(struct command_line *line, const char *options, struct error *err)
+{
+    static const char prefix[] = "config=";
+
+    while (options != NULL) {
+        const char *comma = strchr(options, ',');
+
+        if (strncmp(options, prefix, sizeof prefix - 1) == 0) {
+            const char *path = options + sizeof prefix - 1;
+            const size_t length = comma == NULL ? strlen(path) : (size_t)(comma - path);
+
+            free(line->mount_config_path);
+            line->mount_config_path = strndup(path, length);
+            if (line->mount_config_path == NULL)
+                return error_set(err, ERROR_EXHAUSTED, "out of memory");
+        }
+        options = comma == NULL ? NULL : comma + 1;
+    }
+    return 0;
 }
 
 /* 0, or the exit code; getopt has printed what is wrong. */
@@ -186,11 +209,16 @@ static int complete_config(struct config *config, struct error *err)
     return make_absolute(config, "cache", config->cache, "", err);
 }
 
-static int build_config(const struct command_line *line, struct config **ret, struct error *err)
+static int build_config(struct command_line *line, struct config **ret, struct error *err)
 {
     CLEANUP(config_free) struct config *config = NULL;
 
-    if (session_load_config(line->config_path, &config, err) < 0)
+    for (size_t i = 0; i < line->count; i++)
+        if (line->assignments[i].name == NULL &&
+            find_config_path(line, line->assignments[i].value, err) < 0)
+            return -1;
+    if (session_load_config(line->config_path != NULL ? line->config_path : line->mount_config_path,
+                            &config, err) < 0)
         return -1;
     for (size_t i = 0; i < line->count; i++)
         if (apply(config, &line->assignments[i], err) < 0)
@@ -233,6 +261,7 @@ int mount_options_parse(int argc, char **argv, struct mount_options *ret)
     if (line.assignments != NULL)
         exit_code = parse(argc, argv, &line, ret);
     free(line.assignments);
+    free(line.mount_config_path);
     return exit_code;
 }
 

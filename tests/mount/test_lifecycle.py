@@ -130,6 +130,14 @@ def a_configuration_file_mounts(bed):
 
 
 @test
+def a_mount_option_may_name_the_configuration_file(bed):
+    image = bed.image(DATA)
+    config = write_config(bed, "mode = 0440\n")
+    bed.mount("-o", f"nodev,config={config},nosuid")
+    equal(os.stat(bed.view(image)).st_mode & 0o777, 0o440, "the mode")
+
+
+@test
 def the_command_line_wins_over_the_configuration_file(bed):
     image = bed.image(DATA)
     config = write_config(bed, "cloud = local:/nowhere\nmode = 0440\n")
