@@ -30,13 +30,13 @@
 #define PIECE_BYTES (256 * KIB)
 
 static const char help[] =
-    "Usage: glancefs upload (--key ID | --new-key) [OPTION]... FILE|-\n"
+    "Usage: glancefs upload [--key ID | --new-key] [OPTION]... FILE|-\n"
     "Encrypts FILE (- is standard input), makes it a new image of the cloud, waits until the "
     "image\n"
     "is active and prints its id, alone, on standard output.\n"
     "\n"
     "  --key ID            the secret to encrypt with\n"
-    "  --new-key           make a new secret in the key manager and encrypt with it\n"
+    "  --new-key           make a new secret in the key manager and encrypt with it (default)\n"
     "  --name NAME         a name for people\n"
     "  --disk-format FMT   disk_format of the plaintext, by default raw\n"
     "  --cache DIR         where the ciphertext is staged, else GLANCEFS_CACHE or the "
@@ -67,7 +67,7 @@ static int check_options(struct upload_options *options, int argc, char **argv)
 
     if (options->shows_help)
         return 0;
-    if ((options->key != NULL) == options->makes_key)
+    if (options->key != NULL && options->makes_key)
         return command_usage_error(COMMAND, "give either --key ID or --new-key");
     if (options->key != NULL && !uuid_from_reference(options->key, id))
         return command_usage_error(COMMAND, "--key takes the id of a secret, not '%s'",
@@ -151,7 +151,7 @@ static int find_passphrase(struct upload_job *job, struct error *err)
 {
     struct key_manager *keys = job->session->cloud->keys;
 
-    if (job->options->makes_key) {
+    if (job->options->key == NULL) {
         if (new_secret_store(keys, job->session->arena, job->options->name, job->cancel,
                              job->key_id, err) < 0)
             return -1;
