@@ -118,6 +118,11 @@ static enum write_presence peek_stagings(struct write_index *index, const char *
         presence = WRITE_PRESENT;
     } else if (staging != NULL && write_staging_hides_image(staging)) {
         presence = WRITE_ABSENT;
+    } else if (staging != NULL && parsed->kind == WRITE_NAME_IMAGE &&
+               write_staging_has_file(staging)) {
+        /* It was queued when the staging began; a rename to it must not need the image service. */
+        describe_queued(name, staging->changed_at, ret);
+        presence = WRITE_PRESENT;
     }
     monitor_unlock(monitor);
     return presence;

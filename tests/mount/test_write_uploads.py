@@ -43,6 +43,17 @@ def listed(bed):
 
 # --- a service in trouble ---
 
+@test
+def a_rename_seals_also_while_the_image_service_is_out(bed):
+    image = mounted(bed)
+    write_all(part_of(bed, image), DATA)
+    set_record(bed, image, glancefs_test_status=503)
+    seal(bed, image)
+    equal(status_of(bed, image), "queued", "the image's status")
+    service_recovers(bed, image)
+    becomes_active(bed, image, DATA)
+
+
 def has_error(path):
     try:
         return bool(os.getxattr(path, ERROR))
