@@ -4,6 +4,7 @@
 #include "glancefs/cleanup.h"
 
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,9 @@
 
 /* More than pid, name and the first fields can take. */
 #define STAT_BYTES 512
+
+/* Only for a caller in a thousand groups are the signals further behind. */
+#define STATUS_BYTES 8192
 
 static bool is_root_or_owner(fuse_req_t req, const struct config *config)
 {
@@ -72,15 +76,56 @@ bool caller_stat_tells_kill(const char *stat)
     return (flags & PF_EXITING) != 0 && (flags & PF_SIGNALED) != 0;
 }
 
-bool caller_is_killed(pid_t pid)
+/* The start of a file of /proc/<pid>; false when it cannot be read. */
+static bool read_process_file(pid_t pid, const char *name, char *ret, size_t size)
 {
     CLEANUP(fd_close) int fd = -1;
-    char text[STAT_BYTES] = "";
-    char path[32];
+    ssize_t length;
+    char path[48];
 
     if (pid <= 0)
         return false;
-    (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    (void)snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
     fd = open(path, O_RDONLY | O_CLOEXEC);
-    return fd >= 0 && read(fd, text, sizeof text - 1) > 0 && caller_stat_tells_kill(text);
+    length = fd >= 0 ? read(fd, ret, size - 1) : -1;
+    ret[length > 0 ? length : 0] = '\0';
+    return length > 0;
+}
+
+bool caller_is_killed(pid_t pid)
+{
+    char text[STAT_BYTES];
+
+    return read_process_file(pid, "stat", text, sizeof text) && caller_stat_tells_kill(text);
+}
+
+/* The set of signals in the line that begins with `name`; false when there is no such line. */
+static bool find_signals(const char *status, const char *name, uint64_t *ret)
+{
+    const char *line = strstr(status, name);
+    char *end;
+
+    if (line == NULL)
+        return false;
+    line += strlen(name);
+    *ret = strtoull(line, &end, 16);
+    return end != line && *end == '\n';
+}
+
+bool caller_status_tells_signal(const char *status)
+{
+    uint64_t own, shared, blocked;
+
+    if (!find_signals(status, "\nSigPnd:\t", &own) ||
+        !find_signals(status, "\nShdPnd:\t", &shared) ||
+        !find_signals(status, "\nSigBlk:\t", &blocked))
+        return true;
+    return ((own | shared) & ~blocked) != 0;
+}
+
+bool caller_has_signal(pid_t pid)
+{
+    char text[STATUS_BYTES];
+
+    return !read_process_file(pid, "status", text, sizeof text) || caller_status_tells_signal(text);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who makes a request: whether he may, and whether he is being killed. */
+/* Who makes a request: whether he may, whether he is being killed, whether a signal came. */
 #ifndef FUSE_CALLER_H
 #define FUSE_CALLER_H
 
@@ -30,5 +30,14 @@ bool caller_is_killed(pid_t pid);
 
 /** The same from the NUL-terminated text of such a file. */
 bool caller_stat_tells_kill(const char *stat);
+
+/**
+ * True when a signal that thread `pid` does not block waits for it: proc(5), SigPnd, ShdPnd and
+ * SigBlk of /proc/<pid>/status. Also when that cannot be told. Never waits.
+ */
+bool caller_has_signal(pid_t pid);
+
+/** The same from the NUL-terminated text of such a file. */
+bool caller_status_tells_signal(const char *status);
 
 #endif

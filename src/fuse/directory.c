@@ -285,19 +285,31 @@ static bool add_written(struct page *page, const struct write_attributes *file, 
     return add_to_page(page, file->name, &entry, next);
 }
 
+static bool add_image_name(struct page *page, const struct image_attributes *image, off_t next)
+{
+    struct fuse_entry_param entry = {.ino = 0};
+    double timeout;
+
+    attributes_of_image(filesystem_of(page->req), number_of(page, image->id), image, &entry.attr,
+                        &timeout);
+    return add_to_page(page, image->id, &entry, next);
+}
+
+/*
+ * Where a look-up of the name is under way the kernel would make the whole listing wait for its
+ * answer before it took our attributes. A name without them it takes at once; that also serves
+ * where the inode table has no room.
+ */
 static bool add_image(struct page *page, const struct image_attributes *image, off_t next)
 {
     struct filesystem *filesystem = filesystem_of(page->req);
-    struct fuse_entry_param entry = {.ino = 0};
     struct error ignored = ERROR_INIT;
-    double timeout;
+    struct fuse_entry_param entry;
 
-    if (!page->with_attributes) {
-        attributes_of_image(filesystem, number_of(page, image->id), image, &entry.attr, &timeout);
-        return add_to_page(page, image->id, &entry, next);
-    }
-    if (make_image_entry(filesystem, image, &entry, &ignored) < 0)
-        return false;
+    if (!page->with_attributes ||
+        request_list_has(&filesystem->requests, &lookup_kind, image->id) ||
+        make_image_entry(filesystem, image, &entry, &ignored) < 0)
+        return add_image_name(page, image, next);
     if (add_to_page(page, image->id, &entry, next))
         return true;
     inode_table_forget(filesystem->inodes, entry.ino, 1);

@@ -31,9 +31,9 @@ int filesystem_new(const struct filesystem_parts *parts, struct filesystem **ret
     filesystem->writes = parts->writes;
     filesystem->buffers = parts->buffers;
     (void)clock_gettime(CLOCK_REALTIME, &filesystem->started);
-    request_list_init(&filesystem->requests);
     open_handles_init(&filesystem->handles);
-    if (inode_table_new(LIMIT_IMAGES, &filesystem->inodes, err) < 0 ||
+    if (request_list_init(&filesystem->requests, err) < 0 ||
+        inode_table_new(LIMIT_IMAGES, &filesystem->inodes, err) < 0 ||
         worker_pool_new("request", parts->config->max_streams + THREADS_BESIDE_OPENS,
                         &filesystem->pool, err) < 0 ||
         freeze_first_status(filesystem, err) < 0)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fuse/request.h"
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "fuse/caller.h"
 #include "fuse/filesystem.h"
 
 #include <errno.h>
@@ -9,17 +11,88 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* How often callers that were interrupted without a signal are looked at. */
+#define WATCH_NANOSECONDS (20 * UINT64_C(1000000))
+
+/* --- interrupts without a signal --- */
+
+/* Cancels those whose signal has come; false when nobody is left to be watched. Locked. */
+static bool cancel_signalled(struct request_list *list)
+{
+    bool is_needed = false;
+
+    for (struct request *request = list->first; request != NULL; request = request->next) {
+        if (!request->is_watched)
+            continue;
+        request->is_watched = !caller_has_signal(request->caller);
+        if (request->is_watched)
+            is_needed = true;
+        else
+            cancel_request(request->cancel);
+    }
+    return is_needed;
+}
+
+static void watch_callers(struct job *job)
+{
+    struct request_list *list = (struct request_list *)job;
+
+    monitor_lock(&list->monitor);
+    while (cancel_signalled(list))
+        monitor_wait_until(&list->monitor, clock_monotonic_ns() + WATCH_NANOSECONDS);
+    list->is_watching = false;
+    monitor_unlock(&list->monitor);
+}
+
+/* False when nobody can watch. */
+static bool watch(struct request_list *list, struct request *request)
+{
+    struct error ignored = ERROR_INIT;
+    bool is_watching;
+
+    monitor_lock(&list->monitor);
+    if (!list->is_watching)
+        list->is_watching = worker_pool_submit(list->watcher, &list->watch, &ignored) == 0;
+    is_watching = list->is_watching;
+    request->is_watched = is_watching;
+    monitor_unlock(&list->monitor);
+    return is_watching;
+}
+
+static void on_interrupt(fuse_req_t req, void *data)
+{
+    struct request *request = data;
+
+    (void)req;
+    if (caller_has_signal(request->caller) || !watch(&request->filesystem->requests, request))
+        cancel_request(request->cancel);
+}
+
 /* --- the list --- */
 
-void request_list_init(struct request_list *list)
+int request_list_init(struct request_list *list, struct error *err)
 {
-    list->first = NULL;
+    *list = (struct request_list){.watch.run = watch_callers};
     monitor_init(&list->monitor);
+    return worker_pool_new("interrupts", 1, &list->watcher, err);
 }
 
 void request_list_destroy(struct request_list *list)
 {
+    worker_pool_free(list->watcher);
     monitor_destroy(&list->monitor);
+}
+
+bool request_list_has(struct request_list *list, const struct request_kind *kind, const char *name)
+{
+    const struct request *request;
+
+    monitor_lock(&list->monitor);
+    for (request = list->first; request != NULL; request = request->next)
+        if (request->kind == kind && strcmp(request->name, name) == 0)
+            break;
+    monitor_unlock(&list->monitor);
+    return request != NULL;
 }
 
 void request_list_cancel(struct request_list *list)
@@ -87,6 +160,7 @@ struct request *request_try_new(fuse_req_t req, const struct request_kind *kind,
     request->kind = kind;
     request->filesystem = filesystem_of(req);
     request->req = req;
+    request->caller = fuse_req_ctx(req)->pid;
     request->inode = inode;
     return request;
 }
@@ -106,16 +180,10 @@ void request_set_name(struct request *request, fuse_ino_t directory, const char 
     (void)snprintf(request->name, sizeof request->name, "%s", name);
 }
 
-static void on_interrupt(fuse_req_t req, void *cancel)
-{
-    (void)req;
-    cancel_request(cancel);
-}
-
 void request_enlist(struct request *request)
 {
     list_add(&request->filesystem->requests, request);
-    fuse_req_interrupt_func(request->req, on_interrupt, request->cancel);
+    fuse_req_interrupt_func(request->req, on_interrupt, request);
 }
 
 void request_start(struct request *request)

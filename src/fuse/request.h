@@ -2,7 +2,10 @@
 /*
  * A request whose answer has to wait for something. Its `kind` says what to do: `work` on a thread
  * that may wait, then one of the two answers. A FUSE_INTERRUPT cancels its token, which ends
- * whatever it waits for.
+ * whatever it waits for, if it comes from a signal. The kernel also sends one, and no other after
+ * it, for what only looks like a signal: work that io_uring hands to the caller, a freezer. EINTR
+ * would then fail calls of programs that use no signals (qemu's), so the request goes on, and the
+ * caller is watched for a real signal.
  *
  * Locking: libfuse calls the interrupt function with the request's own lock held, and our tokens
  * and monitors come after it; so none of our locks is held when libfuse is called.
@@ -49,6 +52,8 @@ struct request {
     fuse_req_t req; /* not to be touched once answered */
     struct cancel *cancel;
     struct request *next, *previous; /* of the list */
+    pid_t caller;                    /* the thread that waits; 0 outside our pid namespace */
+    bool is_watched;                 /* was interrupted without a signal; guarded by the list's */
 
     /* What it asks for: what the handler was given, as far as the kind needs it. */
     fuse_ino_t inode;
@@ -88,14 +93,21 @@ struct request {
 
 /** Requests that are not answered yet. */
 struct request_list {
-    struct monitor monitor; /* guards the list; a cancel token's lock may be taken inside */
+    struct job watch;       /* of the watcher; must be first */
+    struct monitor monitor; /* guards the list; a cancel token's or pool's lock may follow */
     struct request *first;
+    struct worker_pool *watcher; /* of one thread, which comes and goes */
+    bool is_watching;
 };
 
-void request_list_init(struct request_list *list);
+/** May also be destroyed when this failed, with ERROR_EXHAUSTED. */
+int request_list_init(struct request_list *list, struct error *err);
 
 /** Must be empty. */
 void request_list_destroy(struct request_list *list);
+
+/** Whether a request of this kind about `name` is not answered yet. */
+bool request_list_has(struct request_list *list, const struct request_kind *kind, const char *name);
 
 /** Cancels every request in the list and waits until all were answered. */
 void request_list_cancel(struct request_list *list);

@@ -5,6 +5,7 @@
 
 #include <signal.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Exiting and signalled are 0x4 and 0x400 of the ninth field: 1028 has both. */
@@ -92,6 +93,66 @@ static void a_process_that_exited_is_not(void **state)
     assert_false(ended_child_is_killed(0));
 }
 
+/* --- signals --- */
+
+#define STATUS(own, shared, blocked)                                                               \
+    "Name:\tqemu-img\nThreads:\t9\nSigQ:\t0/63448\nSigPnd:\t" own "\nShdPnd:\t" shared             \
+    "\nSigBlk:\t" blocked "\nSigIgn:\t0000000000000000\n"
+#define NO_SIGNALS "0000000000000000"
+
+static void a_pending_signal_is_told(void **state)
+{
+    (void)state;
+    assert_true(caller_status_tells_signal(STATUS("0000000000000100", NO_SIGNALS, NO_SIGNALS)));
+    assert_true(caller_status_tells_signal(STATUS(NO_SIGNALS, "0000000000000002", NO_SIGNALS)));
+    assert_true(caller_status_tells_signal(STATUS("8000000000000000", NO_SIGNALS, NO_SIGNALS)));
+    assert_true(
+        caller_status_tells_signal(STATUS("0000000000000300", NO_SIGNALS, "0000000000000200")));
+}
+
+static void no_signal_or_a_blocked_one_is_none(void **state)
+{
+    (void)state;
+    assert_false(caller_status_tells_signal(STATUS(NO_SIGNALS, NO_SIGNALS, NO_SIGNALS)));
+    assert_false(caller_status_tells_signal(STATUS(NO_SIGNALS, NO_SIGNALS, "ffffffffffffffff")));
+    assert_false(caller_status_tells_signal(
+        STATUS("0000000000000200", "0000000000000200", "0000000000000200")));
+}
+
+static void a_damaged_status_counts_as_a_signal(void **state)
+{
+    static const char *const texts[] = {
+        "", "SigPnd:\t0000000000000000\n", "Name:\tx\nSigPnd:\t0000000000000000\nShdPnd:\t00000",
+        STATUS("", NO_SIGNALS, NO_SIGNALS), STATUS(NO_SIGNALS, "x", NO_SIGNALS)};
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(texts); i++)
+        assert_true(caller_status_tells_signal(texts[i]));
+}
+
+static void a_caller_whom_nobody_knows_may_have_a_signal(void **state)
+{
+    (void)state;
+    assert_true(caller_has_signal(0));
+    assert_true(caller_has_signal(-1));
+}
+
+/* What the kernel really says, here of ourselves. */
+static void a_blocked_signal_of_a_process_is_none(void **state)
+{
+    sigset_t blocked, before;
+
+    (void)state;
+    (void)sigemptyset(&blocked);
+    (void)sigaddset(&blocked, SIGUSR1);
+    assert_int_equal(sigprocmask(SIG_BLOCK, &blocked, &before), 0);
+    assert_false(caller_has_signal(getpid()));
+    assert_int_equal(kill(getpid(), SIGUSR1), 0);
+    assert_false(caller_has_signal(getpid()));
+    assert_int_equal(sigtimedwait(&blocked, NULL, &(struct timespec){0}), SIGUSR1);
+    assert_int_equal(sigprocmask(SIG_SETMASK, &before, NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -102,6 +163,11 @@ int main(void)
         cmocka_unit_test(callers_that_nobody_knows_are_not_killed),
         cmocka_unit_test(a_process_that_a_signal_ended_is_killed),
         cmocka_unit_test(a_process_that_exited_is_not),
+        cmocka_unit_test(a_pending_signal_is_told),
+        cmocka_unit_test(no_signal_or_a_blocked_one_is_none),
+        cmocka_unit_test(a_damaged_status_counts_as_a_signal),
+        cmocka_unit_test(a_caller_whom_nobody_knows_may_have_a_signal),
+        cmocka_unit_test(a_blocked_signal_of_a_process_is_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
