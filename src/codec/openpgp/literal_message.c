@@ -49,19 +49,17 @@ static int enter_level(struct literal_message *message, struct byte_stream *pack
     return 0;
 }
 
-/* Starts the first packet of the innermost level that is not ignorable. */
-static int next_packet(struct literal_message *message, struct cancel *cancel, uint8_t *ret_type,
-                       struct error *err)
+/* Starts the next packet of `level` that is not ignorable; *ret_end when none is left. */
+static int next_packet(struct packet_level *level, struct cancel *cancel, bool *ret_end,
+                       uint8_t *ret_type, struct error *err)
 {
-    struct packet_level *level = innermost(message);
     struct packet_header header;
-    bool at_end;
 
     for (;;) {
-        if (packet_header_read(level->packets, cancel, &at_end, &header, err) < 0)
+        if (packet_header_read(level->packets, cancel, ret_end, &header, err) < 0)
             return -1;
-        if (at_end)
-            return message_damaged(err);
+        if (*ret_end)
+            return 0;
         packet_body_init(&level->body, level->packets, &header);
         *ret_type = header.type;
         if (!packet_type_is_ignorable(header.type))
@@ -106,9 +104,12 @@ static int find_literal(struct literal_message *message, struct cancel *cancel, 
 {
     for (;;) {
         uint8_t type = PACKET_RESERVED;
+        bool at_end;
 
-        if (next_packet(message, cancel, &type, err) < 0)
+        if (next_packet(innermost(message), cancel, &at_end, &type, err) < 0)
             return -1;
+        if (at_end)
+            return message_damaged(err);
         if (type == PACKET_LITERAL_DATA)
             return literal_read_header(&innermost(message)->body, cancel, err);
         if (type != PACKET_COMPRESSED_DATA)
@@ -155,15 +156,16 @@ bool literal_message_is_compressed(const struct literal_message *message)
     return message->is_compressed;
 }
 
+/* Padding goes behind what it hides the size of (RFC 9580 section 5.14). */
 static int finish_level(struct packet_level *level, struct cancel *cancel, struct error *err)
 {
-    const uint8_t *bytes;
-    size_t size;
+    uint8_t type;
+    bool at_end;
 
     if (packet_body_finish(&level->body, cancel, err) < 0 ||
-        lookahead_peek(level->packets, 1, cancel, &bytes, &size, err) < 0)
+        next_packet(level, cancel, &at_end, &type, err) < 0)
         return -1;
-    return size == 0 ? 0 : message_damaged(err);
+    return at_end ? 0 : message_damaged(err);
 }
 
 int literal_message_finish(struct literal_message *message, struct cancel *cancel,

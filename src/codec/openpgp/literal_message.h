@@ -2,8 +2,9 @@
 /*
  * The grammar inside the encryption (RFC 9580 section 10.3): exactly one literal data packet, or
  * one compressed data packet that holds such a message, at most LIMIT_PACKET_NESTING containers
- * deep. Packets that readers ignore may stand before it; nothing may follow. The content of the
- * literal comes out as a stream.
+ * deep. Packets that readers ignore (padding, markers, unknown non-critical ones) may stand before
+ * and after it in every container; no other packet may. The content of the literal comes out as a
+ * stream.
  */
 #ifndef CODEC_OPENPGP_LITERAL_MESSAGE_H
 #define CODEC_OPENPGP_LITERAL_MESSAGE_H
@@ -41,7 +42,8 @@ struct byte_stream *literal_message_content(struct literal_message *message);
 /** True when the literal stands in DEFLATE-compressed data. */
 bool literal_message_is_compressed(const struct literal_message *message);
 
-/** The uniform error unless the content was read to its end and all containers end with it. */
+/** The uniform error unless the content was read to its end and all containers end there, with
+ *  nothing behind it but packets that readers ignore. */
 int literal_message_finish(struct literal_message *message, struct cancel *cancel,
                            struct error *err);
 

@@ -112,6 +112,28 @@ static void steps_over_packets_that_readers_ignore(void **state)
     assert_content(&packets, "content", true);
 }
 
+static void steps_over_ignorable_packets_after_the_literal(void **state)
+{
+    CLEANUP(octets_clear) struct octets inner = {0};
+    CLEANUP(octets_clear) struct octets packets = {0};
+    static const uint8_t padding[5000] = {7};
+
+    (void)state;
+    build_literal(&inner, FRAMING_SHORTEST, "content", 7);
+    build_packet(&inner, PACKET_PADDING, FRAMING_SHORTEST, padding, sizeof padding);
+    build_packet(&inner, PACKET_PADDING, FRAMING_SHORTEST, NULL, 0);
+    build_packet(&inner, PACKET_MARKER, FRAMING_SHORTEST, "PGP", 3);
+    assert_content(&inner, "content", false);
+    for (unsigned algorithm = 0; algorithm < 3; algorithm++) {
+        octets_clear(&packets);
+        build_compressed(&packets, FRAMING_SHORTEST, algorithm, inner.data, inner.size);
+        assert_content(&packets, "content", algorithm != 0);
+        build_packet(&packets, PACKET_PADDING, FRAMING_SHORTEST, padding, sizeof padding);
+        build_packet(&packets, 60, FRAMING_SHORTEST, "unknown", 7);
+        assert_content(&packets, "content", algorithm != 0);
+    }
+}
+
 /* Compressed `levels` times around a literal. */
 static void build_nested(struct octets *out, int levels, unsigned algorithm)
 {
@@ -139,7 +161,7 @@ static void nests_as_deep_as_the_limit_and_no_deeper(void **state)
     }
 }
 
-static void anything_after_the_literal_is_damage(void **state)
+static void any_packet_after_the_literal_but_ignorable_ones_is_damage(void **state)
 {
     static const struct {
         const char *octets;
@@ -148,10 +170,16 @@ static void anything_after_the_literal_is_damage(void **state)
         {"\xcb\x06"
          "b\0\0\0\0\0",
          8},                /* a second literal */
-        {"\xca\x03PGP", 5}, /* a marker */
-        {"\xd5\x00", 2},    /* padding */
+        {"\xca\x03PGX", 5}, /* a marker that is none */
+        {"\xd5\x02p", 3},   /* padding that is cut off */
+        {"\xd5", 1},        /* and without a length */
+        {"\xe7\x00", 2},    /* unknown and critical */
         {"\xd3\x14", 2},    /* an MDC */
         {"\0", 1},          /* junk */
+        {"\xd5\x01p"
+         "\xcb\x06"
+         "b\0\0\0\0\0",
+         11}, /* padding, then a second literal */
     };
 
     (void)state;
@@ -283,8 +311,9 @@ int main(void)
         bed_test(takes_an_empty_literal),
         bed_test(takes_a_literal_in_a_compressed_packet_of_every_kind),
         bed_test(steps_over_packets_that_readers_ignore),
+        bed_test(steps_over_ignorable_packets_after_the_literal),
         bed_test(nests_as_deep_as_the_limit_and_no_deeper),
-        bed_test(anything_after_the_literal_is_damage),
+        bed_test(any_packet_after_the_literal_but_ignorable_ones_is_damage),
         bed_test(no_literal_is_damage),
         bed_test(a_literal_longer_or_shorter_than_its_container_is_damage),
         bed_test(names_the_messages_it_does_not_support),
