@@ -11,4 +11,11 @@
  */
 int descriptor_wait_readable(int fd, struct cancel *cancel, struct error *err);
 
+/**
+ * Waits until `fd` takes bytes, or its reader went away, which the write itself then tells. For
+ * descriptors that somebody made non-blocking; `cancel` may be NULL. ERROR_CANCELLED when cancelled
+ * first.
+ */
+int descriptor_wait_writable(int fd, struct cancel *cancel, struct error *err);
+
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/file_sink.h"
 
+#include "base/descriptor_wait.h"
 #include "base/uuid.h"
 
 #include <errno.h>
@@ -30,8 +31,13 @@ static int file_write(struct byte_sink *sink, const void *bytes, size_t size, st
         if (cancel_check(cancel, err) < 0)
             return -1;
         result = write(file->fd, next, size);
-        if (result < 0 && errno != EINTR)
+        /* A descriptor we were given may be non-blocking: its other users share that flag. */
+        if (result < 0 && errno == EAGAIN) {
+            if (descriptor_wait_writable(file->fd, cancel, err) < 0)
+                return -1;
+        } else if (result < 0 && errno != EINTR) {
             return error_set_errno(err, errno, "write");
+        }
         next += result > 0 ? result : 0;
         size -= result > 0 ? (size_t)result : 0;
     }

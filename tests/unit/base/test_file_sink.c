@@ -9,9 +9,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 
 /*
  * The system calls that make a file durable go through these (the linker's --wrap), so that a
@@ -481,6 +483,73 @@ static void a_reader_that_went_away_is_an_error(void **state)
     (void)signal(SIGPIPE, SIG_DFL);
 }
 
+#define PIPED_BYTES (1024 * 1024)
+
+/* Takes all that comes, and counts. */
+static void *drain(void *argument)
+{
+    static const struct timespec pause = {.tv_nsec = 1000000};
+    char buffer[65536];
+    size_t total = 0;
+    ssize_t got;
+
+    while ((got = read(*(const int *)argument, buffer, sizeof buffer)) > 0) {
+        total += (size_t)got;
+        (void)nanosleep(&pause, NULL);
+    }
+    return (void *)total;
+}
+
+static void a_descriptor_that_does_not_block_is_waited_for(void **state)
+{
+    CLEANUP(memory_free) uint8_t *bytes = pseudo_random_bytes(5, PIPED_BYTES);
+    CLEANUP(byte_sink_free) struct byte_sink *sink = NULL;
+    struct error err = ERROR_INIT;
+    pthread_t reader;
+    void *total;
+    int fds[2];
+
+    (void)state;
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    assert_int_equal(fcntl(fds[1], F_SETFL, O_NONBLOCK), 0);
+    assert_succeeds(file_sink_to_fd(fds[1], &sink, &err));
+    assert_int_equal(pthread_create(&reader, NULL, drain, &fds[0]), 0);
+    assert_succeeds(byte_sink_write(sink, bytes, PIPED_BYTES, NULL, &err));
+    (void)close(fds[1]);
+    assert_int_equal(pthread_join(reader, &total), 0);
+    assert_int_equal((size_t)total, PIPED_BYTES);
+    (void)close(fds[0]);
+}
+
+static void *cancel_soon(void *argument)
+{
+    static const struct timespec pause = {.tv_nsec = 20000000};
+
+    (void)nanosleep(&pause, NULL);
+    cancel_request(argument);
+    return NULL;
+}
+
+static void a_wait_for_a_reader_is_cancelled(void **state)
+{
+    CLEANUP(memory_free) uint8_t *bytes = pseudo_random_bytes(5, PIPED_BYTES);
+    CLEANUP(byte_sink_free) struct byte_sink *sink = NULL;
+    CLEANUP(cancel_unref) struct cancel *cancel = NULL;
+    struct error err = ERROR_INIT;
+    pthread_t canceller;
+    int fds[2];
+
+    (void)state;
+    assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+    assert_succeeds(cancel_new(&cancel, &err));
+    assert_succeeds(file_sink_to_fd(fds[1], &sink, &err));
+    assert_int_equal(pthread_create(&canceller, NULL, cancel_soon, cancel), 0);
+    assert_fails(ERROR_CANCELLED, byte_sink_write(sink, bytes, PIPED_BYTES, cancel, &err));
+    assert_int_equal(pthread_join(canceller, NULL), 0);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+}
+
 /* --- small files --- */
 
 static void a_small_file_is_published_whole(void **state)
@@ -561,6 +630,8 @@ int main(void)
         in_dir(a_path_that_names_a_directory_is_refused_at_once),
         cmocka_unit_test(a_borrowed_descriptor_gets_the_bytes_and_stays_open),
         cmocka_unit_test(a_reader_that_went_away_is_an_error),
+        cmocka_unit_test(a_descriptor_that_does_not_block_is_waited_for),
+        cmocka_unit_test(a_wait_for_a_reader_is_cancelled),
         in_dir(a_small_file_is_published_whole),
         in_dir(a_small_file_that_fails_leaves_nothing),
         in_dir(random_chunks_are_written_as_they_are),
