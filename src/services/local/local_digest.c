@@ -7,6 +7,7 @@
 #include "glancefs/limits.h"
 #include "services/local/local_record.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -121,6 +122,21 @@ static int hash_data(int fd, const char *name, struct cancel *cancel, char ret[D
     return 0;
 }
 
+static int stat_data(int fd, const char *id, struct stat *ret, struct error *err)
+{
+    char name[LOCAL_NAME_BYTES];
+
+    local_data_name(id, name);
+    if (fstatat(fd, name, ret, AT_SYMLINK_NOFOLLOW) < 0) {
+        if (errno == ENOENT)
+            return error_set(err, ERROR_UNAVAILABLE, "the data of image %s is missing", id);
+        return error_set_errno(err, errno, "the data of image %s", id);
+    }
+    if (!S_ISREG(ret->st_mode))
+        return error_set(err, ERROR_UNAVAILABLE, "the data of image %s is not a regular file", id);
+    return 0;
+}
+
 int local_digests_complete(struct local_digests *digests, int fd, const char *id,
                            struct json_object *entity, struct cancel *cancel, struct error *err)
 {
@@ -132,9 +148,10 @@ int local_digests_complete(struct local_digests *digests, int fd, const char *id
     local_data_name(id, name);
     if (local_record_status(entity, &status, err) < 0)
         return -1;
-    if (status != IMAGE_STATUS_ACTIVE || json_object_object_get(entity, "os_hash_value") != NULL ||
-        fstatat(fd, name, &data, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(data.st_mode))
+    if (status != IMAGE_STATUS_ACTIVE || json_object_object_get(entity, "os_hash_value") != NULL)
         return 0;
+    if (stat_data(fd, id, &data, err) < 0)
+        return -1;
     if (!recall(digests, &data, digest)) {
         if (hash_data(fd, name, cancel, digest, err) < 0)
             return error_prefix(err, "image %s", id);

@@ -23,7 +23,8 @@ DEFINE_CLEANUP(struct local_digests, local_digests_free)
 /**
  * Gives the active image in `entity` an `os_hash_algo` and `os_hash_value` (SHA-512) when it has
  * no value of its own, from its data below descriptor `fd`. Reads the data once; cancellable. An
- * image that is not active, or without data, is left as it is.
+ * image that is not active is left as it is. ERROR_UNAVAILABLE when the data is missing or no
+ * regular file: whoever asks then learns that, not that a hash is missing.
  */
 int local_digests_complete(struct local_digests *digests, int fd, const char *id,
                            struct json_object *entity, struct cancel *cancel, struct error *err);

@@ -98,7 +98,8 @@ static int complete(int fd, const char *id, struct json_object *entity, struct e
     if (complete_id(entity, id, err) < 0 || complete_status(fd, id, entity, has_data, err) < 0 ||
         local_record_status(entity, &status, err) < 0)
         return -1;
-    if (status == IMAGE_STATUS_ACTIVE && has_data && json_object_object_get(entity, "size") == NULL)
+    if (status == IMAGE_STATUS_ACTIVE && has_data && S_ISREG(data.st_mode) &&
+        json_object_object_get(entity, "size") == NULL)
         return json_document_set_number(entity, "size", (uint64_t)data.st_size, err);
     return 0;
 }

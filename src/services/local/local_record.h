@@ -5,8 +5,8 @@
  *
  * A record written by hand may leave out what the files tell: `id` is then the file's name,
  * `status` "active" when there is data and else "queued", `size` of an active image the size of its
- * data (local_digest.h adds its hash). A record that says "saving" while nobody holds the part file's lock is what a killed
- * process left: it reads as "queued" again.
+ * data when that is a regular file (local_digest.h adds its hash). A record that says "saving" while
+ * nobody holds the part file's lock is what a killed process left: it reads as "queued" again.
  */
 #ifndef SERVICES_LOCAL_LOCAL_RECORD_H
 #define SERVICES_LOCAL_LOCAL_RECORD_H

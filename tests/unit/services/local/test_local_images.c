@@ -510,6 +510,46 @@ static void the_state_at_download_counts_not_the_snapshot(void **state)
     assert_fails(ERROR_NOT_FOUND, download(fixture, record, 0, &stored, &err));
 }
 
+/* Asking for it needs no look at its data. */
+#define WITH_HASH                                                                                  \
+    "{\"status\":\"active\",\"os_hash_algo\":\"sha512\",\"os_hash_value\":\"" CIPHERTEXT_SHA512    \
+    "\"}"
+
+static void assert_no_hash_to_be_had(struct local_cloud_fixture *fixture, const char *reason)
+{
+    CLEANUP(image_list_free) struct image_list *list = list_images(fixture);
+    struct image_record *record = NULL;
+    struct error err;
+    uint64_t size;
+
+    assert_fails(ERROR_UNAVAILABLE,
+                 image_service_get(fixture->cloud->images, IMAGE_ID, NULL, &record, &err));
+    assert_message_has("the data of image " IMAGE_ID);
+    assert_message_has(reason);
+    assert_int_equal(list->count, 1);
+    assert_false(image_record_size(list->records[0], &size));
+}
+
+static void an_image_without_a_hash_says_what_is_wrong_with_its_data(void **state)
+{
+    static const char name[] = "images/" IMAGE_ID ".data";
+    CLEANUP(local_cloud_fixture_free)
+    struct local_cloud_fixture *fixture = local_cloud_fixture_new(*state);
+    const int dir_fd = temp_dir_fd(fixture->dir);
+
+    write_image_file(fixture, IMAGE_ID, ".json", "{\"status\":\"active\"}");
+    assert_no_hash_to_be_had(fixture, "is missing");
+    temp_dir_write(fixture->dir, "elsewhere", "abc", 3);
+    assert_int_equal(symlinkat("../elsewhere", dir_fd, name), 0);
+    assert_no_hash_to_be_had(fixture, "is not a regular file");
+    assert_int_equal(unlinkat(dir_fd, name, 0), 0);
+    assert_int_equal(mkfifoat(dir_fd, name, 0600), 0);
+    assert_no_hash_to_be_had(fixture, "is not a regular file");
+    assert_int_equal(unlinkat(dir_fd, name, 0), 0);
+    assert_int_equal(mkdirat(dir_fd, name, 0700), 0);
+    assert_no_hash_to_be_had(fixture, "is not a regular file");
+}
+
 static void missing_data_is_unavailable(void **state)
 {
     CLEANUP(local_cloud_fixture_free)
@@ -518,7 +558,7 @@ static void missing_data_is_unavailable(void **state)
     CLEANUP(image_record_unref) struct image_record *record = NULL;
     struct error err;
 
-    write_image_file(fixture, IMAGE_ID, ".json", "{\"status\":\"active\",\"size\":3}");
+    write_image_file(fixture, IMAGE_ID, ".json", WITH_HASH);
     record = get_image(fixture, IMAGE_ID);
     assert_fails(ERROR_UNAVAILABLE, download(fixture, record, 0, &stored, &err));
     assert_message_has("missing");
@@ -533,7 +573,7 @@ static void data_behind_a_link_is_refused(void **state)
     struct error err;
 
     temp_dir_write(fixture->dir, "elsewhere", "abc", 3);
-    write_image_file(fixture, IMAGE_ID, ".json", "{\"status\":\"active\"}");
+    write_image_file(fixture, IMAGE_ID, ".json", WITH_HASH);
     assert_int_equal(
         symlinkat("../elsewhere", temp_dir_fd(fixture->dir), "images/" IMAGE_ID ".data"), 0);
     record = get_image(fixture, IMAGE_ID);
@@ -599,6 +639,7 @@ int main(void)
         cmocka_unit_test(an_offset_past_the_end_is_refused),
         cmocka_unit_test(only_an_active_image_has_data),
         cmocka_unit_test(the_state_at_download_counts_not_the_snapshot),
+        cmocka_unit_test(an_image_without_a_hash_says_what_is_wrong_with_its_data),
         cmocka_unit_test(missing_data_is_unavailable),
         cmocka_unit_test(data_behind_a_link_is_refused),
         cmocka_unit_test(a_directory_behind_a_link_is_refused),
