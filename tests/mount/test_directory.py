@@ -65,6 +65,21 @@ def a_list_read_in_small_steps_is_complete(bed):
 
 
 @test
+def ls_answers_while_the_record_of_a_listed_image_is_slow(bed):
+    quick, slow = bed.image(DATA), bed.image(DATA, glancefs_test_delay_ms=6000)
+    bed.mount()
+    waiting = bed.start("stat", bed.view(slow))
+    time.sleep(0.3)
+    started = time.monotonic()
+    listed = bed.run("ls", bed.mount_point / "decrypt").stdout.decode().split()
+    seconds = time.monotonic() - started
+    check(waiting.poll() is None, "the record was not slow")
+    equal(sorted(listed), sorted([quick, slow]), "the list")
+    check(seconds < 2, f"ls took {seconds:.1f} s")
+    equal(waiting.wait(bed.seconds(20)), 0, "the exit code of stat")
+
+
+@test
 def a_new_image_appears(bed):
     bed.mount("-o", "record_ttl=0")
     decrypt = bed.mount_point / "decrypt"
