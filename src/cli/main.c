@@ -3,8 +3,10 @@
 #include "base/process.h"
 #include "cli/command.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct command commands[] = {
     {"mount", "mount a cloud's images as decrypted files", command_mount},
@@ -39,15 +41,10 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
-int main(int argc, char **argv)
+static int dispatch(int argc, char **argv)
 {
-    struct error err = ERROR_INIT;
     const struct command *command;
 
-    if (process_harden(&err) < 0) {
-        (void)fprintf(stderr, "glancefs: %s\n", err.message);
-        return EXIT_CODE_FAILED;
-    }
     if (argc < 2) {
         print_help(stderr);
         return EXIT_CODE_USAGE;
@@ -66,4 +63,31 @@ int main(int argc, char **argv)
         return EXIT_CODE_USAGE;
     }
     return command->run(argc - 1, argv + 1);
+}
+
+/* An id that was printed but not written is lost to the script that wants it. Commands that write
+ * without stdio have closed the descriptor themselves. */
+static int finish_output(const char *command)
+{
+    struct error err = ERROR_INIT;
+
+    errno = 0;
+    if (fflush(stdout) == 0 && ferror(stdout) == 0 && (close(STDOUT_FILENO) == 0 || errno == EBADF))
+        return EXIT_CODE_OK;
+    (void)error_set_errno(&err, errno == 0 ? EIO : errno, "standard output");
+    (void)command_fail(command, &err);
+    return EXIT_CODE_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+    struct error err = ERROR_INIT;
+    int code;
+
+    if (process_harden(&err) < 0) {
+        (void)fprintf(stderr, "glancefs: %s\n", err.message);
+        return EXIT_CODE_FAILED;
+    }
+    code = dispatch(argc, argv);
+    return code == EXIT_CODE_OK ? finish_output(argv[1]) : code;
 }

@@ -40,7 +40,7 @@ static void clear_settings(void)
     }
 }
 
-static void become_program(const struct temp_dir *dir, const char *input,
+static void become_program(const struct temp_dir *dir, const char *input, const char *output,
                            const char *const *arguments)
 {
     const char *argv[MAXIMUM_ARGUMENTS + 2] = {"glancefs"};
@@ -48,22 +48,28 @@ static void become_program(const struct temp_dir *dir, const char *input,
     for (size_t i = 0; i < MAXIMUM_ARGUMENTS && arguments[i] != NULL; i++)
         argv[i + 1] = arguments[i];
     redirect(temp_dir_fd(dir), input == NULL ? "/dev/null" : input, O_RDONLY, STDIN_FILENO);
-    redirect(temp_dir_fd(dir), OUTPUT_NAME, O_WRONLY | O_CREAT | O_TRUNC, STDOUT_FILENO);
+    redirect(temp_dir_fd(dir), output, O_WRONLY | O_CREAT | O_TRUNC, STDOUT_FILENO);
     redirect(temp_dir_fd(dir), ERRORS_NAME, O_WRONLY | O_CREAT | O_TRUNC, STDERR_FILENO);
     clear_settings();
     (void)execv(GLANCEFS_PROGRAM, (char *const *)argv);
     _exit(EXIT_NOT_STARTED);
 }
 
-pid_t program_start(const struct temp_dir *dir, const char *input, const char *const *arguments)
+static pid_t start(const struct temp_dir *dir, const char *input, const char *output,
+                   const char *const *arguments)
 {
     pid_t child = fork();
 
     if (child == 0)
-        become_program(dir, input, arguments);
+        become_program(dir, input, output, arguments);
     if (child < 0)
         abort();
     return child;
+}
+
+pid_t program_start(const struct temp_dir *dir, const char *input, const char *const *arguments)
+{
+    return start(dir, input, OUTPUT_NAME, arguments);
 }
 
 struct program_run *program_finish(const struct temp_dir *dir, pid_t child)
@@ -86,6 +92,13 @@ struct program_run *program_run(const struct temp_dir *dir, const char *input,
                                 const char *const *arguments)
 {
     return program_finish(dir, program_start(dir, input, arguments));
+}
+
+struct program_run *program_run_onto(const struct temp_dir *dir, const char *output,
+                                     const char *const *arguments)
+{
+    temp_dir_write(dir, OUTPUT_NAME, "", 0);
+    return program_finish(dir, start(dir, NULL, output, arguments));
 }
 
 void program_run_free(struct program_run *run)

@@ -22,6 +22,10 @@ struct program_run {
 struct program_run *program_run(const struct temp_dir *dir, const char *input,
                                 const char *const *arguments);
 
+/** Runs it likewise, without input and with device `output` as its standard output. */
+struct program_run *program_run_onto(const struct temp_dir *dir, const char *output,
+                                     const char *const *arguments);
+
 /** Frees; NULL is allowed. */
 void program_run_free(struct program_run *run);
 DEFINE_CLEANUP(struct program_run, program_run_free)
