@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/command.h"
 
+#include "base/uuid.h"
+
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 int exit_code_from_error(const struct error *err)
 {
@@ -55,4 +58,12 @@ int command_usage_error(const char *command, const char *format, ...)
     va_end(arguments);
     (void)fprintf(stderr, " (see glancefs %s --help)\n", command);
     return EXIT_CODE_USAGE;
+}
+
+void command_fold_id(char *id)
+{
+    char folded[UUID_TEXT_BYTES];
+
+    if (strlen(id) == UUID_TEXT_BYTES - 1 && uuid_from_reference(id, folded))
+        memcpy(id, folded, UUID_TEXT_BYTES);
 }

@@ -2,7 +2,8 @@
 /*
  * Commands of the program: each is one file command_<name>.c with one function, listed in the
  * table of main.c. A command parses its own arguments with getopt_long, prints its own --help and
- * returns an exit code of the list below, which scripts may rely on.
+ * returns an exit code of the list below, which scripts may rely on. After a command that succeeded
+ * main() flushes and closes standard output, and fails when something of it was lost.
  */
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H
@@ -48,5 +49,9 @@ int command_fail(const char *command, const struct error *err);
 /** Prints a usage error with a pointer to --help and gives EXIT_CODE_USAGE. */
 __attribute__((format(printf, 2, 3))) int command_usage_error(const char *command,
                                                               const char *format, ...);
+
+/** Folds the UUID `id` to lower case in place, as services know it; any other text stays as it is,
+ *  for the service to refuse. */
+void command_fold_id(char *id);
 
 #endif

@@ -111,6 +111,7 @@ static int take_option(struct images_options *options, int option, char *value)
         options->as_json = true;
         return 0;
     case OPTION_ID:
+        command_fold_id(value);
         add_property(options, "id", value);
         return 0;
     case OPTION_NAME:
@@ -183,6 +184,7 @@ static int show_image(const struct images_options *options, char **arguments, st
     CLEANUP(session_free) struct session *session = NULL;
     CLEANUP(image_record_unref) struct image_record *record = NULL;
 
+    command_fold_id(arguments[0]);
     if (open_session(options, false, &session, err) < 0 ||
         image_service_get(session->cloud->images, arguments[0], NULL, &record, err) < 0)
         return -1;

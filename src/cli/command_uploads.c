@@ -85,8 +85,9 @@ static int take_timeout(struct uploads_options *options, const char *text)
     return 0;
 }
 
-static int take_target(struct uploads_options *options, const char *id)
+static int take_target(struct uploads_options *options, char *id)
 {
+    command_fold_id(id);
     options->target = id;
     if (!uuid_is_valid(id))
         return command_usage_error(COMMAND, "--to takes the id of an image, not '%s'", id);
@@ -305,6 +306,8 @@ static int run(const struct subcommand *subcommand, int argc, char **argv)
     }
     job.ids = argv + optind;
     job.id_count = argc - optind;
+    for (int i = 0; i < job.id_count; i++)
+        command_fold_id(job.ids[i]);
     if (job.id_count < subcommand->least_ids || job.id_count > subcommand->most_ids)
         return command_usage_error(COMMAND, "%s takes %s", subcommand->name, subcommand->arguments);
     if (run_in_staging(subcommand, &job, &err) < 0)

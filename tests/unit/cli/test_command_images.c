@@ -285,6 +285,24 @@ static void what_cannot_be_uploaded_is_not_left_behind(void **state)
     end_test(&test);
 }
 
+static void ids_in_upper_case_are_folded(void **state)
+{
+    static const char upper[] = "7B97A3A7-3D5C-4B6F-9F4E-2F1F3A5D9C10";
+    CLEANUP(program_run_free) struct program_run *added = NULL;
+    CLEANUP(program_run_free) struct program_run *shown = NULL;
+    struct images_test test;
+
+    (void)state;
+    begin_test(&test);
+    added = RUN(test.dir, NULL, "images", "add", "--cloud", test.cloud, "--id", upper, test.file);
+    assert_runs(added);
+    assert_string_equal(added->output, IMAGE_ID "\n");
+    shown = RUN(test.dir, NULL, "images", "show", "--cloud", test.cloud, upper);
+    assert_runs(shown);
+    assert_non_null(strstr(shown->output, IMAGE_ID));
+    end_test(&test);
+}
+
 /* Until the record of the image that is being added shows. */
 static void wait_for_record(const struct images_test *test)
 {
@@ -417,6 +435,7 @@ int main(void)
         cmocka_unit_test(the_table_shows_what_is_absent_or_unsupported),
         cmocka_unit_test(the_json_list_is_an_array_of_entities),
         cmocka_unit_test(show_prints_every_property),
+        cmocka_unit_test(ids_in_upper_case_are_folded),
         cmocka_unit_test(what_cannot_be_uploaded_is_not_left_behind),
         cmocka_unit_test(an_interrupted_add_tidies_up),
         cmocka_unit_test(bad_uses_have_their_exit_codes),

@@ -271,6 +271,24 @@ static void drop_deletes_it(void **state)
     assert_exit(again, EXIT_CODE_NOT_FOUND);
 }
 
+static void ids_in_upper_case_are_folded(void **state)
+{
+    static const char upper[] = "99999999-8888-4777-A666-555555555555";
+    const struct uploads_test *test = *state;
+    CLEANUP(program_run_free) struct program_run *retried = NULL;
+    CLEANUP(program_run_free) struct program_run *dropped = NULL;
+
+    seal(test, IMAGE_ID);
+    write_image(test, OTHER_ID, "");
+    retried = RUN_UPLOADS(test, "retry", "--to", upper, IMAGE_ID);
+    assert_exit(retried, EXIT_CODE_OK);
+    assert_active(test, OTHER_ID);
+    seal(test, OTHER_ID);
+    dropped = RUN_UPLOADS(test, "drop", upper);
+    assert_exit(dropped, EXIT_CODE_OK);
+    assert_false(temp_dir_has(test->dir, "cache/staging/" OTHER_ID ".data"));
+}
+
 static void what_somebody_else_sends_is_shown_so_and_not_dropped(void **state)
 {
     const struct uploads_test *test = *state;
@@ -411,6 +429,7 @@ int main(void)
         uploads_test(retry_tells_who_refused),
         uploads_test(retry_says_why_it_takes_long_and_can_be_interrupted),
         uploads_test(drop_deletes_it),
+        uploads_test(ids_in_upper_case_are_folded),
         uploads_test(what_somebody_else_sends_is_shown_so_and_not_dropped),
         uploads_test(wait_returns_at_once_for_an_active_image),
         uploads_test(wait_gives_up_in_time),
