@@ -9,8 +9,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <mntent.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -18,6 +21,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define SUBTYPE "glancefs"
+/* Room for a line of the mount table: a path of PATH_MAX whose every byte is escaped, and more. */
+#define MOUNT_LINE_BYTES (5 * PATH_MAX)
 /* How often a draining mount looks whether its last file was closed. */
 #define DRAIN_POLL_MILLISECONDS 50
 /* How often stagings that nobody wants any more are looked for. */
@@ -35,20 +41,33 @@ struct mount {
 
 /* --- start --- */
 
+/* Asking the mount itself would not tell a dead one, whose attributes the kernel may remember. */
+static bool is_mounted_already(const char *path)
+{
+    CLEANUP(memory_free) char *resolved = realpath(path, NULL);
+    CLEANUP(memory_free) char *line = malloc(MOUNT_LINE_BYTES);
+    FILE *mounts = setmntent("/proc/self/mounts", "re");
+    struct mntent entry;
+    bool result = false;
+
+    if (resolved != NULL && line != NULL && mounts != NULL)
+        while (!result && getmntent_r(mounts, &entry, line, MOUNT_LINE_BYTES) != NULL)
+            result = strcmp(entry.mnt_type, "fuse." SUBTYPE) == 0 &&
+                     strcmp(entry.mnt_dir, resolved) == 0;
+    if (mounts != NULL)
+        (void)endmntent(mounts);
+    return result;
+}
+
 static int check_mount_point(const char *path, struct error *err)
 {
     struct stat attributes;
 
-    if (stat(path, &attributes) < 0) {
-        const int errnum = errno;
-
-        (void)error_set_errno(err, errnum, "mount point %s", path);
-        if (errnum == ENOTCONN)
-            (void)error_set(err, ERROR_BUSY,
-                            "mount point %s: a dead mount lies on it (fusermount3 -uz removes it)",
-                            path);
-        return -1;
-    }
+    if (is_mounted_already(path))
+        return error_set(err, ERROR_EXISTS,
+                         "mount point %s: already mounted; fusermount3 -uz %s first", path, path);
+    if (stat(path, &attributes) < 0)
+        return error_set_errno(err, errno, "mount point %s", path);
     if (!S_ISDIR(attributes.st_mode))
         return error_set_errno(err, ENOTDIR, "mount point %s", path);
     return 0;
@@ -80,7 +99,7 @@ static int add_options(struct fuse_args *arguments, const struct config *config)
     char *options = NULL;
     int result = -1;
 
-    if (fuse_opt_add_opt(&options, "subtype=glancefs,default_permissions,nosuid,nodev,noexec") ==
+    if (fuse_opt_add_opt(&options, "subtype=" SUBTYPE ",default_permissions,nosuid,nodev,noexec") ==
             0 &&
         (!config->allow_other || fuse_opt_add_opt(&options, "allow_other") == 0)) {
         CLEANUP(memory_free) char *name = NULL;

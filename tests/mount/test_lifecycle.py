@@ -8,7 +8,7 @@ import signal
 import time
 from pathlib import Path
 
-from bed import check, equal, raises, read_all, same_bytes
+from bed import check, equal, mounted_below, raises, read_all, same_bytes
 from messages import MIB, plaintext
 from registry import add, test
 
@@ -100,14 +100,44 @@ def a_mount_without_cloud_or_cache_is_a_usage_error(bed):
                  bed.mount_point, code=2)
 
 
+def second_mount_is_refused(bed):
+    answer = bed.run(*bed.mount_command(foreground=False), code=8)
+    check(b"already mounted; fusermount3 -uz" in answer.stderr, f"it says {answer.stderr!r}")
+    equal(mounted_below(bed.tmp), [str(bed.mount_point)], "the mounts")
+
+
 @test
-def a_second_mount_on_the_same_place_does_not_disturb_the_first(bed):
+def a_second_mount_on_the_same_place_is_refused_and_does_not_disturb_the_first(bed):
     image = bed.image(DATA)
     bed.mount()
-    refused_mount_or_busy = bed.run(*bed.mount_command(foreground=False), code=None)
-    if refused_mount_or_busy.returncode == 0:
-        bed.run("fusermount3", "-u", bed.mount_point)
+    second_mount_is_refused(bed)
     same_bytes(bed.run("cat", bed.view(image)).stdout, DATA, "cat's output")
+
+
+@test
+def a_second_mount_is_refused_under_another_name_of_the_place(bed):
+    place = bed.tmp / "a \\ name with\ttabs"
+    place.mkdir()
+    (bed.tmp / "link").symlink_to(place)
+    bed.run(*bed.mount_command(foreground=False)[:-1], place)
+    try:
+        answer = bed.run(*bed.mount_command(foreground=False)[:-1], bed.tmp / "link", code=8)
+        check(b"already mounted" in answer.stderr, f"it says {answer.stderr!r}")
+    finally:
+        bed.run("fusermount3", "-u", place)
+
+
+@test
+def a_mount_on_a_dead_one_is_refused(bed):
+    """Right after ls and stat, whose answers the kernel still remembers."""
+    bed.mount()
+    bed.run("ls", bed.mount_point)
+    os.stat(bed.mount_point)
+    bed.daemon.kill()
+    bed.wait_daemon()
+    second_mount_is_refused(bed)
+    bed.run("fusermount3", "-uz", bed.mount_point)
+    bed.mount()
 
 
 # --- the configuration file ---
