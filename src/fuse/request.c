@@ -221,6 +221,19 @@ void request_end(struct request *request)
     free(request);
 }
 
+/* The file, for the log; nothing where the message names the image itself. */
+static void describe_file(fuse_ino_t directory, const char *name, const struct error *err,
+                          char *ret, size_t size)
+{
+    const bool is_written = directory == INODE_ENCRYPT;
+
+    if (*name != '\0' && !is_written && strstr(err->message, name) != NULL)
+        *ret = '\0';
+    else
+        (void)snprintf(ret, size, "%s%s: ", is_written ? "encrypt/" : "image ",
+                       *name != '\0' ? name : "-");
+}
+
 void request_refuse(fuse_req_t req, const char *operation, fuse_ino_t directory, const char *name,
                     const struct error *err)
 {
@@ -229,10 +242,11 @@ void request_refuse(fuse_req_t req, const char *operation, fuse_ino_t directory,
     const bool is_shutdown = err->kind == ERROR_CANCELLED && !fuse_req_interrupted(req);
     const int errnum = is_shutdown ? ESHUTDOWN : err->errnum;
     const char *errno_name = strerrorname_np(errnum);
+    char file[NAME_MAX + 16];
 
+    describe_file(directory, name, err, file, sizeof file);
     log_write(err->kind == ERROR_CANCELLED ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
-              "%s by pid %d uid %u: %s%s: %s [%s]", operation, (int)caller->pid, caller->uid,
-              directory == INODE_ENCRYPT ? "encrypt/" : "image ", *name != '\0' ? name : "-",
+              "%s by pid %d uid %u: %s%s [%s]", operation, (int)caller->pid, caller->uid, file,
               err->message, errno_name != NULL ? errno_name : "?");
     (void)fuse_reply_err(req, errnum);
 }

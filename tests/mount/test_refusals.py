@@ -379,3 +379,12 @@ def errors_name_no_secret(bed):
     bed.refused(image, errno.EBADMSG)
     for secret in (b"hidden-passphrase", b"hidden-passphrase".hex().encode()):
         equal(secret in bed.log_text().encode(), False, "a secret in the log")
+
+
+@test
+def a_log_line_names_its_image_once(bed):
+    image = bed.image(b"data", os_encrypt_key_id=None)
+    bed.mount()
+    raises(errno.ENOKEY, lambda: bed.view(image).read_bytes(), "the open")
+    lines = [line for line in bed.log_text().splitlines() if "open by pid" in line]
+    equal([line.count(image) for line in lines], [1], f"names in {lines}")
