@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #define SUBTYPE "glancefs"
+#define FUSE_DEVICE "/dev/fuse"
 /* Room for a line of the mount table: a path of PATH_MAX whose every byte is escaped, and more. */
 #define MOUNT_LINE_BYTES (5 * PATH_MAX)
 /* How often a draining mount looks whether its last file was closed. */
@@ -149,6 +150,30 @@ static int take_signals(struct mount *mount, struct error *err)
     return 0;
 }
 
+/* libfuse would print a line of its own beside ours. */
+static void ignore_message(enum fuse_log_level level, const char *format, va_list arguments)
+{
+    (void)level;
+    (void)format;
+    (void)arguments;
+}
+
+static int attach(struct mount *mount, const char *mount_point, struct error *err)
+{
+    /* libfuse does not hand on why it failed; this is the usual reason. */
+    CLEANUP(fd_close) int device_fd = open(FUSE_DEVICE, O_RDWR | O_CLOEXEC);
+    int result = 0;
+
+    if (device_fd < 0)
+        return error_set_errno(err, errno, "cannot mount on %s: " FUSE_DEVICE, mount_point);
+    fuse_set_log_func(ignore_message);
+    errno = 0;
+    if (fuse_session_mount(mount->session, mount_point) != 0)
+        result = error_set_errno(err, errno != 0 ? errno : EIO, "cannot mount on %s", mount_point);
+    fuse_set_log_func(NULL);
+    return result;
+}
+
 static int new_filesystem(struct mount *mount, const struct mount_parts *parts, struct error *err)
 {
     if (request_buffers_new(parts->arena, &mount->buffers, err) < 0)
@@ -174,10 +199,8 @@ int mount_open(const struct mount_parts *parts, const char *mount_point, struct 
     mount->signal_fd = -1;
     mount->ended_fd = -1;
     if (take_signals(mount, err) < 0 || new_filesystem(mount, parts, err) < 0 ||
-        new_session(mount, parts->config, err) < 0)
+        new_session(mount, parts->config, err) < 0 || attach(mount, mount_point, err) < 0)
         return -1;
-    if (fuse_session_mount(mount->session, mount_point) != 0)
-        return error_set(err, ERROR_SYSTEM, "cannot mount on %s", mount_point);
     mount->is_mounted = true;
     warn_of_request_timeouts();
     if (device_io_install(mount->session, err) < 0 ||

@@ -140,6 +140,18 @@ def a_mount_on_a_dead_one_is_refused(bed):
     bed.mount()
 
 
+@test
+def a_mount_that_may_not_open_the_device_says_so_in_one_line(bed):
+    device = bed.tmp / "device"
+    device.touch(0)
+    script = ('mount --bind "$1" /dev/fuse && shift && '
+              'exec setpriv --bounding-set=-dac_override,-dac_read_search "$@"')
+    answer = bed.run("unshare", "-m", "sh", "-c", script, "sh", device, *bed.mount_command(), code=4)
+    text = answer.stderr.decode().strip()
+    equal(len(text.splitlines()), 1, f"lines of {text!r}")
+    check("/dev/fuse: Permission denied" in text, f"it says {text!r}")
+
+
 # --- the configuration file ---
 
 def write_config(bed, text):
