@@ -37,6 +37,7 @@ struct config {
     bool uid_set, gid_set; /* allow_other wants one of them explicit */
     mode_t mode;           /* 0400 or 0440 */
     bool allow_other;
+    bool read_only; /* nothing can be written, encrypt/ included */
     enum commit_mode commit;
     uint64_t write_window_bytes;
     unsigned staging_ttl_seconds; /* how long an unsealed staging may lie idle */
@@ -81,8 +82,8 @@ int config_load_environment(struct config *config, char *const *environment, str
 int config_set(struct config *config, const char *name, const char *value, const char *origin,
                struct error *err);
 
-/** Takes a mount option string: "mode=0440,allow_other". A bare flag means "true". "config=FILE" is
- *  let be: that file had to be loaded before. */
+/** Takes a mount option string: "mode=0440,allow_other". A bare flag means "true", "rw" the contrary
+ *  of "ro". "config=FILE" is let be: that file had to be loaded before. */
 int config_set_mount_options(struct config *config, const char *options, struct error *err);
 
 /** Checks what only all options together can tell; call it last. */

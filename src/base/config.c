@@ -19,9 +19,9 @@
 
 /* Options that mount(8) and fstab add for themselves, and those that always hold anyway. */
 static const char *const ignored_mount_options[] = {
-    "rw",    "nosuid",  "nodev",    "noexec", "default_permissions",
-    "auto",  "noauto",  "relatime", "nofail", "user",
-    "users", "noatime", "_netdev"};
+    "nosuid", "nodev",  "noexec",   "default_permissions",
+    "auto",   "noauto", "relatime", "nofail",
+    "user",   "users",  "noatime",  "_netdev"};
 
 /* The text of option `name`'s default is the one source of defaults. */
 static int set_defaults(struct config *config, struct error *err)
@@ -212,7 +212,9 @@ int config_set_mount_options(struct config *config, const char *options, struct 
             *value++ = '\0';
         if ((*option == '\0' && value == NULL) || is_ignored_mount_option(option))
             continue;
-        if (config_set(config, option, value == NULL ? "true" : value, "-o", err) < 0)
+        if (strcmp(option, "rw") == 0 && value == NULL)
+            config->read_only = false;
+        else if (config_set(config, option, value == NULL ? "true" : value, "-o", err) < 0)
             return -1;
     }
     return 0;

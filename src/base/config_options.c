@@ -217,6 +217,8 @@ static const struct option_row rows[] = {
     ROW(mode, parse_mode, "0400|0440", "0400", "permissions of the files shown"),
     ROW(allow_other, parse_boolean, "yes|no", "no",
         "let users other than the mounting one in; needs uid or gid"),
+    ROW_NAMED("ro", read_only, parse_boolean, "yes|no", "no",
+              "mount read-only: nothing can be written to encrypt"),
     ROW(commit, parse_commit, COMMIT_WORDS, "seal",
         "what ends a write: an explicit seal, or close"),
     ROW_NAMED("write_window", write_window_bytes, parse_bytes, "BYTES", "4M",

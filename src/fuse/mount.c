@@ -102,7 +102,8 @@ static int add_options(struct fuse_args *arguments, const struct config *config)
 
     if (fuse_opt_add_opt(&options, "subtype=" SUBTYPE ",default_permissions,nosuid,nodev,noexec") ==
             0 &&
-        (!config->allow_other || fuse_opt_add_opt(&options, "allow_other") == 0)) {
+        (!config->allow_other || fuse_opt_add_opt(&options, "allow_other") == 0) &&
+        (!config->read_only || fuse_opt_add_opt(&options, "ro") == 0)) {
         CLEANUP(memory_free) char *name = NULL;
 
         if (asprintf(&name, "fsname=%s", config->cloud) >= 0 &&

@@ -278,6 +278,21 @@ def the_form_that_fstab_uses_mounts(bed):
 
 
 @test
+def a_read_only_mount_reads_and_refuses_every_write(bed):
+    image = bed.image(DATA)
+    bed.mount("-o", "ro,nodev")
+    same_bytes(bed.run("cat", bed.view(image)).stdout, DATA, "cat's output")
+    check(os.statvfs(bed.mount_point).f_flag & os.ST_RDONLY, "the mount is not read-only")
+    raises(errno.EROFS, lambda: (bed.mount_point / "encrypt" / f"{image}.part").touch(), "creation")
+
+
+@test
+def of_ro_and_rw_the_last_counts(bed):
+    bed.mount("-o", "ro,rw")
+    check(not os.statvfs(bed.mount_point).f_flag & os.ST_RDONLY, "the mount is read-only")
+
+
+@test
 def the_mount_is_named_after_its_cloud(bed):
     bed.mount()
     with open("/proc/self/mounts", encoding="utf-8") as mounts:

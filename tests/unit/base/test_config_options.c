@@ -7,10 +7,11 @@
 #include <stdio.h>
 
 static const char *const names[] = {
-    "cloud",       "cache",         "verify",     "key_encoding",   "uid",          "gid",
-    "mode",        "allow_other",   "commit",     "write_window",   "staging_ttl",  "max_memory",
-    "max_streams", "authorise_ttl", "record_ttl", "foreign_owners", "require_hash", "signature",
-    "consumers",   "allow_http",    "aead",       "threads",        "log",          "log_level",
+    "cloud",        "cache",          "verify",       "key_encoding", "uid",
+    "gid",          "mode",           "allow_other",  "ro",           "commit",
+    "write_window", "staging_ttl",    "max_memory",   "max_streams",  "authorise_ttl",
+    "record_ttl",   "foreign_owners", "require_hash", "signature",    "consumers",
+    "allow_http",   "aead",           "threads",      "log",          "log_level",
 };
 
 static int make_config(void **state)
