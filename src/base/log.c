@@ -7,12 +7,16 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <syslog.h>
 #include <systemd/sd-journal.h>
+#include <unistd.h>
 
 #define LINE_BYTES 1024
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
 
 /* Written once, before threads (see log.h). */
 static enum log_target log_target = LOG_STDERR;
+static bool log_has_journal;
 static enum log_level log_highest_level = LOG_LEVEL_INFO;
 
 static const struct {
@@ -30,6 +34,7 @@ static const struct {
 void log_setup(enum log_target target, enum log_level level)
 {
     log_target = target;
+    log_has_journal = access(JOURNAL_SOCKET, F_OK) == 0;
     log_highest_level = level;
 }
 
@@ -71,8 +76,10 @@ void log_write(enum log_level level, const char *format, ...)
     (void)vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
     replace_control_characters(line);
-    if (log_target == LOG_JOURNAL)
+    if (log_target == LOG_STDERR)
+        (void)fprintf(stderr, "glancefs: %s: %s\n", level_name(level), line);
+    else if (log_has_journal)
         (void)sd_journal_print((int)level, "%s", line);
     else
-        (void)fprintf(stderr, "glancefs: %s: %s\n", level_name(level), line);
+        syslog(LOG_DAEMON | (int)level, "%s", line);
 }

@@ -2,7 +2,7 @@
 /*
  * The log: one line per failure, written where a failure is answered (src/fuse, src/cli). The
  * core calls log_debug at most. Target and level are the process's only adjustable globals; they
- * are set once, before threads.
+ * are set once, before threads. Where no journal runs, its lines go to syslog(3).
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H

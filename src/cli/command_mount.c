@@ -113,8 +113,9 @@ int command_mount(int argc, char **argv)
         return command_fail(COMMAND, &err);
     if (daemon.is_parent)
         return daemon.exit_code;
-    /* In the background there is no standard error to log to. */
-    log_setup(options.is_foreground ? options.config->log : LOG_JOURNAL,
+    /* In the background a terminal or pipe is left, and only a file can still be logged to. */
+    log_setup(options.is_foreground || mount_daemon_has_log_file() ? options.config->log
+                                                                   : LOG_JOURNAL,
               (enum log_level)options.config->log_level);
     return serve(&options, &daemon);
 }

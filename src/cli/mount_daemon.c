@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,6 +56,13 @@ int mount_daemon_fork(struct mount_daemon *ret, struct error *err)
     return 0;
 }
 
+bool mount_daemon_has_log_file(void)
+{
+    struct stat attributes;
+
+    return fstat(STDERR_FILENO, &attributes) == 0 && S_ISREG(attributes.st_mode);
+}
+
 int mount_daemon_ready(struct mount_daemon *daemon, struct error *err)
 {
     CLEANUP(fd_close) int null_fd = -1;
@@ -68,7 +76,7 @@ int mount_daemon_ready(struct mount_daemon *daemon, struct error *err)
     if (setsid() < 0 || chdir("/") < 0)
         return error_set_errno(err, errno, "cannot leave the terminal");
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-        if (dup2(null_fd, fd) < 0)
+        if ((fd != STDERR_FILENO || !mount_daemon_has_log_file()) && dup2(null_fd, fd) < 0)
             return error_set_errno(err, errno, "cannot leave the terminal");
     (void)!write(ready_fd, "", 1); /* a parent that is gone needs no word */
     return 0;

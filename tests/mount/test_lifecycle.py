@@ -269,6 +269,16 @@ def a_daemonised_mount_lets_go_of_the_terminal(bed):
 
 
 @test
+def a_daemonised_mount_logs_to_a_file_at_its_standard_error(bed):
+    image = bed.image(DATA, os_encrypt_key_id=None)
+    with open(bed.log, "ab") as log:
+        bed.start(*bed.mount_command(foreground=False), stderr=log).wait(bed.seconds(20))
+    raises(errno.ENOKEY, lambda: bed.view(image).read_bytes(), "the open")
+    check(image in bed.log_text(), f"the log: {bed.log_text()!r}")
+    bed.unmount()
+
+
+@test
 def the_form_that_fstab_uses_mounts(bed):
     image = bed.image(DATA)
     bed.run(bed.program, "mount", f"local:{bed.cloud.path}", bed.mount_point, "-o",
