@@ -50,7 +50,8 @@ DEFINE_CLEANUP(struct ciphertext_cache, ciphertext_cache_free)
  * With an `observer` (may be NULL, not freed here) every byte of the object passes it once, in
  * order, before this returns: as it arrives when fetched, else read from disk and checked. It is
  * committed after the last byte matched; its failure is this call's failure, and no fault of the
- * object. On any failure it is aborted.
+ * object: one that is on disk stays, but what was just fetched is not kept. On any failure before
+ * its commit it is aborted.
  *
  * *ret gives random access, one per reader: it keeps one checked block of its own. Its pread fails
  * with ERROR_CORRUPT when a block no longer matches; the object is then dropped and the next open

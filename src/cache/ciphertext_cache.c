@@ -71,9 +71,9 @@ static void unuse_slot(struct ciphertext_cache *cache, struct slot *slot)
     free(slot);
 }
 
-/* Waits for the turn of one caller. On success the slot is busy with it. */
-static int acquire_slot(struct ciphertext_cache *cache, const char *id, struct cancel *cancel,
-                        struct slot **ret, struct error *err)
+/* Waits for the turn of one caller. Gives the slot, busy with it, or NULL. */
+static struct slot *acquire_slot(struct ciphertext_cache *cache, const char *id,
+                                 struct cancel *cancel, struct error *err)
 {
     struct monitor_waiter waiter;
     struct slot *slot;
@@ -90,11 +90,11 @@ static int acquire_slot(struct ciphertext_cache *cache, const char *id, struct c
         slot->busy = true;
     monitor_leave(&cache->monitor, cancel, &waiter);
     if (slot == NULL)
-        return error_set(err, ERROR_EXHAUSTED, "out of memory");
-    if (cancelled)
-        return cancel_check(cancel, err);
-    *ret = slot;
-    return 0;
+        (void)error_set(err, ERROR_EXHAUSTED, "out of memory");
+    if (slot == NULL || !cancelled)
+        return slot;
+    (void)cancel_check(cancel, err);
+    return NULL;
 }
 
 /* Ends the turn. A newly obtained `object` (NULL when it failed) replaces what the slot held. */
@@ -289,11 +289,10 @@ int ciphertext_cache_open(struct ciphertext_cache *cache, struct image_record *r
 {
     CLEANUP(byte_source_free) struct byte_source *reader = NULL;
     struct finding finding = {NULL, NULL};
-    struct slot *slot = NULL;
-    int result;
+    struct slot *slot = acquire_slot(cache, image_record_id(record), cancel, err);
+    int result = -1;
 
-    result = acquire_slot(cache, image_record_id(record), cancel, &slot, err);
-    if (result == 0) {
+    if (slot != NULL) {
         result = obtain(cache, slot, record, observer, cancel, &finding, &reader, err);
         release_slot(cache, slot, result == 0 ? finding.object : NULL);
     }

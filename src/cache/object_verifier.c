@@ -95,9 +95,9 @@ static int verifier_commit(struct byte_sink *sink, struct cancel *cancel, struct
     verifier->mismatch = check_against_record(verifier, err) < 0;
     if (verifier->mismatch)
         return -1;
-    if (verifier->file != NULL && byte_sink_commit(verifier->file, cancel, err) < 0)
-        return -1;
     if (verifier->observer != NULL && byte_sink_commit(verifier->observer, cancel, err) < 0)
+        return -1;
+    if (verifier->file != NULL && byte_sink_commit(verifier->file, cancel, err) < 0)
         return -1;
     return 0;
 }

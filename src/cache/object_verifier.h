@@ -2,8 +2,8 @@
 /*
  * The one pass over an object's bytes, be they downloaded or read from disk: a sink that hashes
  * them, tags each block, passes them to the observer and, when fetching, to the file. Its commit
- * succeeds only when size and hash are those of the record; only then file and observer are
- * committed, in this order.
+ * succeeds only when size and hash are those of the record; only then observer and file are
+ * committed, in this order: what the observer refuses is not worth keeping.
  */
 #ifndef CACHE_OBJECT_VERIFIER_H
 #define CACHE_OBJECT_VERIFIER_H

@@ -13,17 +13,19 @@ struct codec_job {
     struct job job;
     const struct verification *verification;
     struct byte_source *ciphertext; /* owned: freed as soon as the codec is through */
-    struct cancel *cancel;
+    struct cancel *cancel;          /* of the whole verification */
+    struct cancel *fetch; /* of the cache's half; NULL when that is to go on in any case */
     struct codec_message *message;
     struct error error;     /* ERROR_NONE when it succeeded */
     struct monitor monitor; /* guards `done` */
     bool done;
 };
 
-/* Counts what passes on its way into the pipe. */
+/* Counts what passes on its way into the pipe; its commit is the codec's verdict. */
 struct progress_sink {
     struct byte_sink sink;
     struct byte_sink *pipe;
+    struct codec_job *codec;
     atomic_uint_fast64_t *progress;
 };
 
@@ -36,9 +38,26 @@ static int progress_sink_write(struct byte_sink *sink, const void *bytes, size_t
     return byte_sink_write(counter->pipe, bytes, size, cancel, err);
 }
 
+/* The codec ends by itself once its input has ended, or when cancelled. */
+static void wait_for_codec(struct codec_job *codec)
+{
+    monitor_lock(&codec->monitor);
+    while (!codec->done)
+        monitor_wait(&codec->monitor);
+    monitor_unlock(&codec->monitor);
+}
+
 static int progress_sink_commit(struct byte_sink *sink, struct cancel *cancel, struct error *err)
 {
-    return byte_sink_commit(((struct progress_sink *)sink)->pipe, cancel, err);
+    struct progress_sink *observer = (struct progress_sink *)sink;
+
+    if (byte_sink_commit(observer->pipe, cancel, err) < 0)
+        return -1;
+    wait_for_codec(observer->codec);
+    if (!error_is_set(&observer->codec->error))
+        return 0;
+    *err = observer->codec->error;
+    return -1;
 }
 
 static void progress_sink_abort(struct byte_sink *sink)
@@ -64,27 +83,20 @@ static void run_codec(struct job *job)
     (void)codec_decrypt(verification->codec, verification->arena, self->ciphertext,
                         verification->passphrase, NULL, self->cancel, &self->message, &self->error);
     byte_source_free(self->ciphertext);
+    if (error_is_set(&self->error) && self->fetch != NULL)
+        cancel_request(self->fetch);
     monitor_lock(&self->monitor);
     self->done = true;
     monitor_changed(&self->monitor);
     monitor_unlock(&self->monitor);
 }
 
-/* The codec ends by itself once its input has ended, or when cancelled. */
-static void wait_for_codec(struct codec_job *codec)
-{
-    monitor_lock(&codec->monitor);
-    while (!codec->done)
-        monitor_wait(&codec->monitor);
-    monitor_unlock(&codec->monitor);
-}
-
 /* Runs both halves; *codec tells afterwards how the codec fared. */
 static int run_both(const struct verification *verification, struct codec_job *codec,
                     struct byte_source **ret_ciphertext, struct error *err)
 {
-    struct progress_sink observer = {.sink.ops = &progress_sink_ops,
-                                     .progress = verification->progress};
+    struct progress_sink observer = {
+        .sink.ops = &progress_sink_ops, .codec = codec, .progress = verification->progress};
     int result;
 
     if (byte_pipe_new(PIPE_BYTES, &observer.pipe, &codec->ciphertext, err) < 0)
@@ -95,33 +107,43 @@ static int run_both(const struct verification *verification, struct codec_job *c
         return -1;
     }
     result = ciphertext_cache_open(verification->cache, verification->record, &observer.sink,
-                                   codec->cancel, ret_ciphertext, err);
+                                   codec->fetch != NULL ? codec->fetch : codec->cancel,
+                                   ret_ciphertext, err);
     byte_sink_free(&observer.sink);
     wait_for_codec(codec);
     return result;
 }
 
-/* One pass. *ret_codec_failed tells on failure that only the codec did. */
-static int run_once(const struct verification *verification, struct cancel *cancel,
-                    struct codec_message **ret_message, struct byte_source **ret_ciphertext,
-                    bool *ret_codec_failed, struct error *err)
+static void pass_on(void *fetch)
 {
-    struct codec_job codec = {
-        .job.run = run_codec, .verification = verification, .cancel = cancel, .error = ERROR_INIT};
-    CLEANUP(byte_source_free) struct byte_source *ciphertext = NULL;
+    cancel_request(fetch);
+}
+
+/* One pass. A codec that refuses ends the cache's half through `fetch` (NULL: it goes on). */
+static int run_once(const struct verification *verification, struct cancel *cancel,
+                    struct cancel *fetch, struct codec_message **ret_message,
+                    struct byte_source **ret_ciphertext, struct error *err)
+{
+    struct codec_job codec = {.job.run = run_codec,
+                              .verification = verification,
+                              .cancel = cancel,
+                              .fetch = fetch,
+                              .error = ERROR_INIT};
+    struct cancel_listener listener = {.wake = pass_on, .context = fetch};
     int result;
 
     monitor_init(&codec.monitor);
-    result = run_both(verification, &codec, &ciphertext, err);
+    if (fetch != NULL)
+        cancel_listen(cancel, &listener);
+    result = run_both(verification, &codec, ret_ciphertext, err);
+    if (fetch != NULL)
+        cancel_unlisten(cancel, &listener);
     monitor_destroy(&codec.monitor);
-    if (result == 0 && !error_is_set(&codec.error)) {
-        *ret_message = codec.message;
-        *ret_ciphertext = steal(&ciphertext);
-        return 0;
-    }
-    codec_message_unref(codec.message);
-    *ret_codec_failed = result == 0;
+    *ret_message = codec.message;
     if (result == 0)
+        return 0;
+    codec_message_unref(steal(ret_message));
+    if (err->kind == ERROR_CANCELLED && error_is_set(&codec.error))
         *err = codec.error;
     return -1;
 }
@@ -130,14 +152,19 @@ int verification_run(const struct verification *verification, struct cancel *can
                      struct codec_message **ret_message, struct byte_source **ret_ciphertext,
                      struct error *err)
 {
-    const bool was_cached = ciphertext_cache_has(verification->cache, verification->record);
-    bool codec_failed = false;
-    int result = run_once(verification, cancel, ret_message, ret_ciphertext, &codec_failed, err);
+    CLEANUP(cancel_unref) struct cancel *fetch = NULL;
 
-    /* A stored copy that went bad was dropped by the cache; the image itself may be sound. */
-    if (result < 0 && was_cached && !codec_failed && err->kind == ERROR_CORRUPT) {
+    /* A copy on disk is read to its end whatever the codec says: it may be the copy that is bad,
+     * which only the hash tells. Then the cache drops it, and the image itself may be sound. */
+    if (ciphertext_cache_has(verification->cache, verification->record)) {
+        if (run_once(verification, cancel, NULL, ret_message, ret_ciphertext, err) == 0)
+            return 0;
+        if (err->kind != ERROR_CORRUPT ||
+            ciphertext_cache_has(verification->cache, verification->record))
+            return -1;
         atomic_store(verification->progress, 0);
-        result = run_once(verification, cancel, ret_message, ret_ciphertext, &codec_failed, err);
     }
-    return result;
+    if (cancel_new(&fetch, err) < 0)
+        return -1;
+    return run_once(verification, cancel, fetch, ret_message, ret_ciphertext, err);
 }

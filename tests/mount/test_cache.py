@@ -207,6 +207,16 @@ def a_failed_fetch_leaves_nothing_in_the_cache(bed):
 
 
 @test
+def what_cannot_be_decrypted_is_not_kept(bed):
+    nonsense = bed.cloud.add_image(plaintext(3 * MIB, seed=7), bed.cloud.add_secret())
+    plain = bed.cloud.add_image(DATA, bed.cloud.add_secret())
+    bed.mount()
+    for image in (nonsense, plain):
+        bed.refused(image, errno.EBADMSG)
+    equal([path for path in bed.cache.rglob("*") if path.is_file()], [], "files in the cache")
+
+
+@test
 def left_overs_of_a_killed_daemon_are_removed(bed):
     image = bed.image(plaintext(64 * MIB))
     bed.mount()

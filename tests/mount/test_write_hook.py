@@ -87,7 +87,8 @@ def the_hook_leaves_another_writers_file_alone(bed):
 def a_killed_hook_removes_its_part(bed):
     image = mounted(bed)
     large = bed.tmp / "large"
-    bed.run("truncate", "-s", "3G", large)
+    # Not sparse: cp would be through with a hole before anybody can kill it.
+    bed.run("dd", "if=/dev/zero", f"of={large}", "bs=1M", "count=1024", "status=none")
     child = bed.start(HOOK, "--mount", bed.mount_point, image, large, start_new_session=True)
     part = part_of(bed, image)
     bed.wait_for(lambda: part.exists() and os.stat(part).st_size > 0, 10, "its copy to begin")

@@ -359,7 +359,8 @@ static void an_observer_that_fails_while_fetching_leaves_a_sound_cache(void **st
     assert_opens_soundly(fixture);
 }
 
-static void an_observer_that_refuses_the_end_does_not_cost_the_download(void **state)
+/* What nobody can use must not fill the disk. */
+static void a_download_that_the_observer_refuses_at_its_end_is_not_kept(void **state)
 {
     const struct memory_sink_options options = {.fails_commit = true, .fail_kind = ERROR_CORRUPT};
     struct cache_fixture *fixture = *state;
@@ -368,8 +369,9 @@ static void an_observer_that_refuses_the_end_does_not_cost_the_download(void **s
 
     assert_fails(ERROR_CORRUPT,
                  open_observed(fixture, fixture->record, &options, &observed, NULL, &err));
+    assert_int_equal(cache_fixture_files(fixture), 0);
     assert_opens_soundly(fixture);
-    assert_int_equal(fake_image_service_downloads(fixture->images), 1);
+    assert_int_equal(fake_image_service_downloads(fixture->images), 2);
 }
 
 /* --- another image behind the same id --- */
@@ -469,7 +471,7 @@ int main(void)
         with_cache(an_observer_that_fails_does_not_harm_a_known_object),
         with_cache(an_observer_that_fails_does_not_harm_an_object_on_disk),
         with_cache(an_observer_that_fails_while_fetching_leaves_a_sound_cache),
-        with_cache(an_observer_that_refuses_the_end_does_not_cost_the_download),
+        with_cache(a_download_that_the_observer_refuses_at_its_end_is_not_kept),
         with_cache(a_replaced_image_is_fetched_and_the_old_object_goes),
         with_cache(images_do_not_push_one_another_out),
         with_cache(usage_counts_what_is_stored),

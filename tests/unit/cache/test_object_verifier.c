@@ -179,6 +179,7 @@ static void freeing_without_commit_undoes_everything(void **state)
     object_verifier_free(NULL);
 }
 
+/* But what the observer agreed to before: its commit comes first. */
 static void a_file_that_fails_undoes_everything(void **state)
 {
     const struct memory_sink_options full = {.fails = true, .fail_at = MIB};
@@ -192,8 +193,8 @@ static void a_file_that_fails_undoes_everything(void **state)
     set_up(&set, *state, &uncommitted, &well_behaved);
     assert_succeeds(feed(&set, set.bytes, SIZE, &err));
     assert_fails(ERROR_NO_SPACE, commit(&set, &err));
-    assert_int_equal(set.observed.commits, 0);
-    assert_int_equal(set.observed.aborts, 1);
+    assert_int_equal(set.file.aborts, 1);
+    assert_int_equal(set.observed.commits, 1);
     tear_down(&set);
 }
 
@@ -209,8 +210,8 @@ static void an_observer_that_fails_ends_the_pass_with_its_error(void **state)
     assert_undone(&set);
 }
 
-/* The file first: an observer that is committed has seen bytes that are stored. */
-static void an_observer_that_refuses_the_end_comes_after_the_file(void **state)
+/* The observer first: bytes that it refuses are not worth storing. */
+static void an_observer_that_refuses_the_end_comes_before_the_file(void **state)
 {
     const struct memory_sink_options refuses = {.fails_commit = true, .fail_kind = ERROR_CORRUPT};
     struct error err = ERROR_INIT;
@@ -219,8 +220,8 @@ static void an_observer_that_refuses_the_end_comes_after_the_file(void **state)
     set_up(&set, *state, &well_behaved, &refuses);
     assert_succeeds(feed(&set, set.bytes, SIZE, &err));
     assert_fails(ERROR_CORRUPT, commit(&set, &err));
-    assert_int_equal(set.file.commits, 1);
-    assert_int_equal(set.file.aborts, 0);
+    assert_int_equal(set.file.commits, 0);
+    assert_int_equal(set.file.aborts, 1);
     assert_int_equal(set.observed.aborts, 1);
     tear_down(&set);
 }
@@ -281,7 +282,7 @@ int main(void)
         cmocka_unit_test(freeing_without_commit_undoes_everything),
         cmocka_unit_test(a_file_that_fails_undoes_everything),
         cmocka_unit_test(an_observer_that_fails_ends_the_pass_with_its_error),
-        cmocka_unit_test(an_observer_that_refuses_the_end_comes_after_the_file),
+        cmocka_unit_test(an_observer_that_refuses_the_end_comes_before_the_file),
         cmocka_unit_test(a_refused_record_still_frees_the_file),
         cmocka_unit_test(an_empty_object_is_verified_too),
         cmocka_unit_test(an_upper_case_digest_is_the_same_digest),
