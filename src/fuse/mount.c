@@ -24,7 +24,7 @@
 #define SUBTYPE "glancefs"
 #define FUSE_DEVICE "/dev/fuse"
 /* Room for a line of the mount table: a path of PATH_MAX whose every byte is escaped, and more. */
-#define MOUNT_LINE_BYTES (5 * PATH_MAX)
+#define MOUNT_LINE_BYTES (5 * (size_t)PATH_MAX)
 /* How often a draining mount looks whether its last file was closed. */
 #define DRAIN_POLL_MILLISECONDS 50
 /* How often stagings that nobody wants any more are looked for. */
