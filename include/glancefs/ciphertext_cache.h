@@ -32,7 +32,8 @@ struct ciphertext_cache_usage {
 /**
  * Opens the cache directory `path`, made with mode 0700 when absent. One of ours that is empty, or a
  * cache already, is made 0700; any other that others may enter is refused (ERROR_DENIED): a wrong
- * path must not close somebody's directory. Left-overs of downloads are removed. `images` and `arena` are borrowed
+ * path must not close somebody's directory. Left-overs of downloads are removed. One process at a
+ * time: another one is waited for a few seconds, then ERROR_BUSY. `images` and `arena` are borrowed
  * and must outlive the cache.
  */
 int ciphertext_cache_new(const char *path, struct image_service *images, struct secure_arena *arena,

@@ -46,6 +46,9 @@
 /* --- cache and streams --- */
 /** Ciphertext covered by one GMAC tag, in bytes. */
 #define CACHE_BLOCK_BYTES (1 * MIB)
+/** Images whose tags are remembered while nobody reads them; the least recently opened one is
+ *  forgotten for another, and verified again when it is wanted. */
+#define CACHE_REMEMBERED_OBJECTS 256
 /** Largest FUSE request we take and the st_blksize we publish, in bytes. */
 #define FUSE_REQUEST_BYTES (1 * MIB)
 /** Delivered plaintext that stays readable for a hint or a retry, in bytes. */

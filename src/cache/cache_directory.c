@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cache/cache_directory.h"
 
+#include "base/clock.h"
 #include "base/file_sink.h"
 #include "base/uuid.h"
 
@@ -8,9 +9,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define OBJECTS "objects"
+
+/* How long another daemon may take to end. */
+#define LOCK_SECONDS 5
 
 static void close_directory(DIR *directory)
 {
@@ -98,11 +104,34 @@ int cache_directory_open_subdirectory(const char *path, const char *name, int *r
     return 0;
 }
 
+/*
+ * One daemon at a time: another one would take our downloads for left-overs. The lock dies with
+ * the process. One that was just unmounted may need a moment to end.
+ */
+static int lock_objects(int objects, const char *path, struct error *err)
+{
+    static const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
+    const uint64_t deadline_ns = clock_monotonic_ns() + LOCK_SECONDS * NANOSECONDS_PER_SECOND;
+
+    while (flock(objects, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK)
+            return error_set_errno(err, errno, "cache %s: lock", path);
+        if (clock_monotonic_ns() > deadline_ns)
+            return error_set(err, ERROR_BUSY, "cache %s: another glancefs mount uses it", path);
+        (void)nanosleep(&pause, NULL);
+    }
+    return 0;
+}
+
 int cache_directory_open(const char *path, int *ret_fd, struct error *err)
 {
-    if (cache_directory_open_subdirectory(path, OBJECTS, ret_fd, err) < 0)
+    CLEANUP(fd_close) int objects = -1;
+
+    if (cache_directory_open_subdirectory(path, OBJECTS, &objects, err) < 0 ||
+        lock_objects(objects, path, err) < 0)
         return -1;
-    remove_temporaries(*ret_fd);
+    remove_temporaries(objects);
+    *ret_fd = steal_fd(&objects);
     return 0;
 }
 
@@ -119,8 +148,9 @@ void cache_directory_remove_others(int fd, const char *id, const char *keep)
     const struct dirent *entry;
 
     while (directory != NULL && (entry = readdir(directory)) != NULL)
-        if (is_object_of(entry->d_name, id) && (keep == NULL || strcmp(entry->d_name, keep) != 0))
-            (void)unlinkat(fd, entry->d_name, 0);
+        if (is_object_of(entry->d_name, id) && (keep == NULL || strcmp(entry->d_name, keep) != 0) &&
+            unlinkat(fd, entry->d_name, 0) < 0 && errno == EISDIR)
+            (void)unlinkat(fd, entry->d_name, AT_REMOVEDIR);
 }
 
 int cache_directory_usage(int fd, struct ciphertext_cache_usage *ret, struct error *err)

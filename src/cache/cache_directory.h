@@ -12,7 +12,8 @@
 
 /**
  * Opens (makes) `path` and its objects directory and removes what unfinished downloads left.
- * *ret_fd is a descriptor of the objects directory. ERROR_DENIED when others may enter `path` and
+ * *ret_fd is a descriptor of the objects directory, locked as long as it is open (ERROR_BUSY when
+ * another process holds that lock for seconds). ERROR_DENIED when others may enter `path` and
  * it is not ours to close: an empty directory of ours, or a cache, is made 0700 instead.
  */
 int cache_directory_open(const char *path, int *ret_fd, struct error *err);

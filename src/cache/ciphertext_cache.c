@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-/* What the cache knows of one image while somebody uses it or its object is verified. */
+/* What the cache knows of one image: that somebody uses it, or its verified object, or both. */
 struct slot {
     char id[UUID_TEXT_BYTES];
     bool busy;                   /* one caller fetches or verifies; the others wait */
@@ -39,21 +39,33 @@ struct ciphertext_cache {
 
 /* --- slots --- */
 
-/* The slot of image `id`, made when absent; NULL when out of memory. Locked. */
+/* The link that points to the slot of image `id`, or to the end. Locked. */
+static struct slot **find_slot(struct ciphertext_cache *cache, const char *id)
+{
+    struct slot **link = &cache->slots;
+
+    while (*link != NULL && strcmp((*link)->id, id) != 0)
+        link = &(*link)->next;
+    return link;
+}
+
+/* The slot of image `id`, made when absent and first in the list from now on; NULL when out of
+ * memory. Locked. */
 static struct slot *use_slot(struct ciphertext_cache *cache, const char *id)
 {
-    struct slot *slot = cache->slots;
+    struct slot **link = find_slot(cache, id);
+    struct slot *slot = *link;
 
-    while (slot != NULL && strcmp(slot->id, id) != 0)
-        slot = slot->next;
-    if (slot == NULL) {
+    if (slot != NULL) {
+        *link = slot->next;
+    } else {
         slot = calloc(1, sizeof *slot);
         if (slot == NULL)
             return NULL;
         memcpy(slot->id, id, sizeof slot->id);
-        slot->next = cache->slots;
-        cache->slots = slot;
     }
+    slot->next = cache->slots;
+    cache->slots = slot;
     slot->users++;
     return slot;
 }
@@ -61,14 +73,31 @@ static struct slot *use_slot(struct ciphertext_cache *cache, const char *id)
 /* Frees the slot when nothing is left in it. Locked. */
 static void unuse_slot(struct ciphertext_cache *cache, struct slot *slot)
 {
-    struct slot **link = &cache->slots;
+    struct slot **link;
 
     if (--slot->users > 0 || slot->object != NULL)
         return;
-    while (*link != slot)
-        link = &(*link)->next;
+    link = find_slot(cache, slot->id);
     *link = slot->next;
     free(slot);
+}
+
+/* Forgets the least recently used object when there are too many. Its readers go on. Locked. */
+static void forget_oldest(struct ciphertext_cache *cache)
+{
+    struct slot *oldest = NULL;
+    size_t objects = 0;
+
+    for (struct slot *slot = cache->slots; slot != NULL; slot = slot->next) {
+        objects += slot->object != NULL;
+        if (slot->object != NULL && slot->users == 0)
+            oldest = slot;
+    }
+    if (objects <= CACHE_REMEMBERED_OBJECTS || oldest == NULL)
+        return;
+    cache_object_unref(steal(&oldest->object));
+    oldest->users++;
+    unuse_slot(cache, oldest);
 }
 
 /* Waits for the turn of one caller. Gives the slot, busy with it, or NULL. */
@@ -110,6 +139,7 @@ static void release_slot(struct ciphertext_cache *cache, struct slot *slot,
     }
     slot->busy = false;
     unuse_slot(cache, slot);
+    forget_oldest(cache);
     monitor_changed(&cache->monitor);
     monitor_unlock(&cache->monitor);
     cache_object_unref(old);

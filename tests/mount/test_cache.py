@@ -217,6 +217,18 @@ def what_cannot_be_decrypted_is_not_kept(bed):
 
 
 @test
+def a_second_mount_on_the_same_cache_is_refused(bed):
+    image = bed.image(DATA)
+    bed.mount()
+    second = bed.tmp / "second"
+    second.mkdir()
+    answer = bed.glancefs("mount", "--cloud", f"local:{bed.cloud.path}", "--cache", bed.cache, "-f",
+                          second, code=1)
+    check(b"another glancefs mount uses it" in answer.stderr, f"it says {answer.stderr}")
+    same_bytes(bed.run("cat", bed.view(image)).stdout, DATA, "cat's output")
+
+
+@test
 def left_overs_of_a_killed_daemon_are_removed(bed):
     image = bed.image(plaintext(64 * MIB))
     bed.mount()

@@ -10,7 +10,7 @@
 #include "glancefs/image_service.h"
 
 /** The most images one fake holds. */
-#define FAKE_IMAGES 16
+#define FAKE_IMAGES 320
 
 /** How the downloads of one image misbehave; all zero is a well-behaved one. */
 struct fake_download {

@@ -374,6 +374,48 @@ static void a_download_that_the_observer_refuses_at_its_end_is_not_kept(void **s
     assert_int_equal(fake_image_service_downloads(fixture->images), 2);
 }
 
+/* --- many images --- */
+
+static void open_small_image(struct cache_fixture *fixture, size_t number)
+{
+    CLEANUP(image_record_unref) struct image_record *record = NULL;
+    CLEANUP(byte_source_free) struct byte_source *source = NULL;
+    struct error err = ERROR_INIT;
+    char id[37];
+
+    (void)snprintf(id, sizeof id, "22222222-2222-4333-8444-%012zu", number);
+    fake_image_service_put(fixture->images, id, "abc", 3);
+    assert_succeeds(image_service_get(fixture->images, id, NULL, &record, &err));
+    assert_succeeds(ciphertext_cache_open(fixture->cache, record, NULL, NULL, &source, &err));
+    assert_source_is(source, (const uint8_t *)"abc", 3);
+}
+
+/* A daemon that has opened every image of a cloud once must not hold memory for all of them. */
+static void memory_is_held_for_a_bounded_number_of_images(void **state)
+{
+    struct cache_fixture *fixture = *state;
+    size_t used, number = 0;
+
+    while (number < CACHE_REMEMBERED_OBJECTS)
+        open_small_image(fixture, number++);
+    used = secure_arena_used(fixture->arena);
+    while (number < CACHE_REMEMBERED_OBJECTS + 20)
+        open_small_image(fixture, number++);
+    assert_int_equal(secure_arena_used(fixture->arena), used);
+    /* The forgotten ones are still on disk. */
+    open_small_image(fixture, 0);
+    assert_int_equal(fake_image_service_downloads(fixture->images), number);
+}
+
+static void a_directory_in_the_place_of_an_object_gives_way(void **state)
+{
+    struct cache_fixture *fixture = *state;
+    CLEANUP(memory_free) char *path = cache_fixture_object(fixture, fixture->record);
+
+    assert_int_equal(mkdirat(temp_dir_fd(fixture->dir), path, 0700), 0);
+    assert_opens_soundly(fixture);
+}
+
 /* --- another image behind the same id --- */
 
 static void a_replaced_image_is_fetched_and_the_old_object_goes(void **state)
@@ -472,6 +514,8 @@ int main(void)
         with_cache(an_observer_that_fails_does_not_harm_an_object_on_disk),
         with_cache(an_observer_that_fails_while_fetching_leaves_a_sound_cache),
         with_cache(a_download_that_the_observer_refuses_at_its_end_is_not_kept),
+        with_cache(memory_is_held_for_a_bounded_number_of_images),
+        with_cache(a_directory_in_the_place_of_an_object_gives_way),
         with_cache(a_replaced_image_is_fetched_and_the_old_object_goes),
         with_cache(images_do_not_push_one_another_out),
         with_cache(usage_counts_what_is_stored),

@@ -129,8 +129,10 @@ static void a_stuck_image_does_not_hold_up_the_others(void **state)
     staging_fixture_seal(fixture, OTHER_ID);
     staging_fixture_seal(fixture, THIRD_ID);
     assert_succeeds(upload_staging_wait(fixture->staging, THIRD_ID, NULL, &err));
-    sleep_milliseconds(100);
-    assert_succeeds(upload_staging_query(fixture->staging, IMAGE_ID, &info, &err));
+    do {
+        sleep_milliseconds(10);
+        assert_succeeds(upload_staging_query(fixture->staging, IMAGE_ID, &info, &err));
+    } while (info.error[0] == '\0');
     assert_true(info.state == UPLOAD_SEALED || info.state == UPLOAD_UPLOADING);
     assert_non_null(strstr(info.error, "saving"));
     assert_int_equal(info.attempts, 1);
