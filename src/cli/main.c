@@ -84,6 +84,7 @@ int main(int argc, char **argv)
     struct error err = ERROR_INIT;
     int code;
 
+    process_bind_now(argv);
     if (process_harden(&err) < 0) {
         (void)fprintf(stderr, "glancefs: %s\n", err.message);
         return EXIT_CODE_FAILED;

@@ -152,6 +152,14 @@ def a_mount_that_may_not_open_the_device_says_so_in_one_line(bed):
     check("/dev/fuse: Permission denied" in text, f"it says {text!r}")
 
 
+@test
+def the_daemon_binds_library_functions_at_its_start(bed):
+    bed.mount()
+    process = Path("/proc") / str(bed.daemon.pid)
+    check(b"LD_BIND_NOW=1" in (process / "environ").read_bytes().split(b"\0"), "LD_BIND_NOW is not set")
+    equal((process / "comm").read_text(), "glancefs\n", "the name in lists of processes")
+
+
 # --- the configuration file ---
 
 def write_config(bed, text):
