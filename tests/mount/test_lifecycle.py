@@ -101,7 +101,7 @@ def a_mount_without_cloud_or_cache_is_a_usage_error(bed):
 
 
 def second_mount_is_refused(bed):
-    answer = bed.run(*bed.mount_command(foreground=False), code=8)
+    answer = bed.run(*bed.mount_command("--cache", bed.tmp / "other", foreground=False), code=8)
     check(b"already mounted; fusermount3 -uz" in answer.stderr, f"it says {answer.stderr!r}")
     equal(mounted_below(bed.tmp), [str(bed.mount_point)], "the mounts")
 
@@ -121,7 +121,8 @@ def a_second_mount_is_refused_under_another_name_of_the_place(bed):
     (bed.tmp / "link").symlink_to(place)
     bed.run(*bed.mount_command(foreground=False)[:-1], place)
     try:
-        answer = bed.run(*bed.mount_command(foreground=False)[:-1], bed.tmp / "link", code=8)
+        answer = bed.run(*bed.mount_command("--cache", bed.tmp / "other", foreground=False)[:-1],
+                         bed.tmp / "link", code=8)
         check(b"already mounted" in answer.stderr, f"it says {answer.stderr!r}")
     finally:
         bed.run("fusermount3", "-u", place)
