@@ -429,7 +429,7 @@ def after_kill_9_the_place_can_be_mounted_again(bed):
 
 
 @test
-def a_thousand_opens_leak_no_descriptor_and_no_memory(bed):
+def two_thousand_opens_leak_no_descriptor_and_no_memory(bed):
     image = bed.image(b"x" * 100)
     bed.mount()
     view = bed.view(image)
@@ -440,13 +440,14 @@ def a_thousand_opens_leak_no_descriptor_and_no_memory(bed):
     def resident_kib():
         with open(f"/proc/{bed.daemon.pid}/status", encoding="ascii") as status:
             return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
-    for _ in range(50):
+    # Until each thread of the pools has had its turn and malloc has an arena for each.
+    for _ in range(300 if bed.slowness == 1 else 50):
         view.read_bytes()
     before = descriptors(), resident_kib()
-    for _ in range(1000 if bed.slowness == 1 else 200):
+    for _ in range(2000 if bed.slowness == 1 else 200):
         view.read_bytes()
     bed.wait_for(lambda: descriptors() <= before[0], 10, "the descriptors to be given back")
-    check(bed.slowness > 1 or resident_kib() - before[1] < 1024,
+    check(bed.slowness > 1 or resident_kib() - before[1] < 2048,
           f"grew from {before[1]} to {resident_kib()} KiB")
 
 
