@@ -17,6 +17,7 @@
 
 /* How long another daemon may take to end. */
 #define LOCK_SECONDS 5
+#define LOCK_POLL_NS 50000000L
 
 static void close_directory(DIR *directory)
 {
@@ -110,7 +111,7 @@ int cache_directory_open_subdirectory(const char *path, const char *name, int *r
  */
 static int lock_objects(int objects, const char *path, struct error *err)
 {
-    static const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
+    static const struct timespec pause = {.tv_nsec = LOCK_POLL_NS};
     const uint64_t deadline_ns = clock_monotonic_ns() + LOCK_SECONDS * NANOSECONDS_PER_SECOND;
 
     while (flock(objects, LOCK_EX | LOCK_NB) < 0) {
