@@ -143,14 +143,14 @@ static bool is_object_of(const char *name, const char *id)
     return strncmp(name, id, length) == 0 && (name[length] == '\0' || name[length] == '.');
 }
 
-void cache_directory_remove_others(int fd, const char *id, const char *keep)
+void cache_directory_remove_objects(int fd, const char *id)
 {
     CLEANUP(close_directory) DIR *directory = open_directory(fd);
     const struct dirent *entry;
 
     while (directory != NULL && (entry = readdir(directory)) != NULL)
-        if (is_object_of(entry->d_name, id) && (keep == NULL || strcmp(entry->d_name, keep) != 0) &&
-            unlinkat(fd, entry->d_name, 0) < 0 && errno == EISDIR)
+        if (is_object_of(entry->d_name, id) && unlinkat(fd, entry->d_name, 0) < 0 &&
+            errno == EISDIR)
             (void)unlinkat(fd, entry->d_name, AT_REMOVEDIR);
 }
 

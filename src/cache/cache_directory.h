@@ -25,8 +25,8 @@ int cache_directory_open(const char *path, int *ret_fd, struct error *err);
 int cache_directory_open_subdirectory(const char *path, const char *name, int *ret_fd,
                                       struct error *err);
 
-/** Removes all objects of image `id` but `keep` (NULL for none). Best effort. */
-void cache_directory_remove_others(int fd, const char *id, const char *keep);
+/** Removes all objects of image `id`. Best effort. */
+void cache_directory_remove_objects(int fd, const char *id);
 
 /** Counts objects and their bytes. */
 int cache_directory_usage(int fd, struct ciphertext_cache_usage *ret, struct error *err);

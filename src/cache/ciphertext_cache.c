@@ -236,7 +236,7 @@ static int verify_from_disk(struct ciphertext_cache *cache, struct image_record 
         return -1;
     if (pass(finding->file, object_verifier_sink(verifier), cancel, err) < 0) {
         if (object_verifier_found_mismatch(verifier))
-            cache_directory_remove_others(cache->fd, image_record_id(record), NULL);
+            cache_directory_remove_objects(cache->fd, image_record_id(record));
         return -1;
     }
     return make_object(record, verifier, finding, err);
@@ -251,7 +251,7 @@ static int fetch(struct ciphertext_cache *cache, struct image_record *record,
     char name[CACHE_OBJECT_NAME_BYTES];
 
     cache_object_name(record, name);
-    cache_directory_remove_others(cache->fd, image_record_id(record), NULL);
+    cache_directory_remove_objects(cache->fd, image_record_id(record));
     if (file_sink_publish(cache->fd, name, S_IRUSR | S_IWUSR, &file, err) < 0)
         return error_prefix(err, "cache");
     if (object_verifier_new(record, cache->require_hash, cache->arena, file, observer, &verifier,

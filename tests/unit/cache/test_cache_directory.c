@@ -247,25 +247,22 @@ static void a_leftover_that_is_a_link_takes_nothing_with_it(void **state)
     (void)close(fd);
 }
 
-static void other_objects_of_the_image_are_removed_and_no_other_images(void **state)
+static void objects_of_the_image_are_removed_and_no_other_images(void **state)
 {
     const struct fixture *fixture = *state;
     const int fd = open_directory(fixture);
     static const char *const others[] = {ID, ID ".aaaa", ID ".bbbb"};
-    static const char *const kept[] = {ID ".keep", OTHER_ID, OTHER_ID ".aaaa", ID "x"};
+    static const char *const kept[] = {OTHER_ID, OTHER_ID ".aaaa", ID "x"};
 
     for (size_t i = 0; i < ELEMENTS_OF(others); i++)
         make_file(fd, others[i], 1);
     for (size_t i = 0; i < ELEMENTS_OF(kept); i++)
         make_file(fd, kept[i], 1);
-    cache_directory_remove_others(fd, ID, ID ".keep");
+    cache_directory_remove_objects(fd, ID);
     for (size_t i = 0; i < ELEMENTS_OF(others); i++)
         assert_false(has(fd, others[i]));
     for (size_t i = 0; i < ELEMENTS_OF(kept); i++)
         assert_true(has(fd, kept[i]));
-    cache_directory_remove_others(fd, ID, NULL);
-    assert_false(has(fd, ID ".keep"));
-    assert_true(has(fd, OTHER_ID));
     (void)close(fd);
 }
 
@@ -308,7 +305,7 @@ int main(void)
         with_fixture(a_file_as_objects_directory_is_refused),
         with_fixture(leftovers_of_downloads_are_removed_and_nothing_else),
         with_fixture(a_leftover_that_is_a_link_takes_nothing_with_it),
-        with_fixture(other_objects_of_the_image_are_removed_and_no_other_images),
+        with_fixture(objects_of_the_image_are_removed_and_no_other_images),
         with_fixture(usage_counts_objects_but_no_downloads),
     };
 
