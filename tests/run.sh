@@ -158,6 +158,7 @@ else
     suite "build tsan" build tsan
     tsan=$?
     after $tsan "unit tsan" unit_tests tsan
+    after $tsan "interop tsan" interop_tests tsan
     after $tsan "mount tsan" mount_tests tsan --jobs 3
     suite "build release" build release -DGLANCEFS_TESTS=OFF -DGLANCEFS_WERROR=ON
     release=$?
