@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Codecs: an image's stored bytes to plaintext and back. codec_for_format picks one by
- * `os_encrypt_format`; OpenPGP symmetric messages (RFC 9580) are the first.
+ * Codecs: an image's stored bytes to plaintext and back. `struct codecs` holds those of a process,
+ * codecs_find picks one by `os_encrypt_format`; OpenPGP messages (RFC 9580) are the first, served by
+ * the native engine or, on request, by GnuPG.
  *
  * Reading is two steps. codec_decrypt makes one pass over the whole ciphertext and vouches for it
  * (integrity, structure, one literal, size); the `struct codec_message` it gives knows the session
  * key and the layout. codec_message_open then reads plaintext from the same, unchanged ciphertext
  * as often as wanted, without authenticating it again: its input must be a verified source.
+ * codec_open_stream is the first step for those who cannot wait for its end.
  *
  * A wrong passphrase and damaged data are one error: ERROR_CORRUPT, one message.
  */
@@ -24,14 +26,51 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/** One format. Implementations are constant objects. */
+/** Who does the work of OpenPGP. */
+enum codec_engine {
+    CODEC_ENGINE_NATIVE, /* our own: everything, at full speed */
+    CODEC_ENGINE_GPGME,  /* GnuPG through gpgme: SEIPDv1 only, a process per message */
+};
+
+/** How written messages are protected (RFC 9580 section 5.13; LibrePGP section 5.16). */
+enum aead_mode {
+    AEAD_NONE,         /* SEIPD version 1 with MDC: every gpg reads it */
+    AEAD_OCB,          /* SEIPD version 2, OCB */
+    AEAD_GCM,          /* SEIPD version 2, GCM */
+    AEAD_LIBREPGP_OCB, /* OCB encrypted data packet (20), which GnuPG 2.3 and rnp read */
+};
+
+/** What a set of codecs is made from; strings are borrowed until codecs_free. */
+struct codecs_options {
+    enum codec_engine engine;
+    enum aead_mode aead;
+    const char *keyring; /* GNUPGHOME whose secret keys open messages to public keys; NULL: none */
+    const char *runtime; /* directory for GnuPG's private state, see gpgme; NULL: the default one */
+};
+
+/** The codecs of a process. Immutable and thread-safe. */
+struct codecs;
+
+/** One format. Owned by its set. */
 struct codec;
 
 /** A verified message: session key and layout. Immutable, reference-counted, thread-safe. */
 struct codec_message;
 
+/** A message on its way. One thread at a time. */
+struct codec_stream;
+
+/** NULL options: the native engine, aead none, no keyring. ERROR_UNSUPPORTED when GnuPG is needed
+ *  and cannot be used. */
+int codecs_new(const struct codecs_options *options, struct codecs **ret, struct error *err);
+
+/** Everything made by its codecs must have been freed. NULL is allowed. */
+void codecs_free(struct codecs *codecs);
+DEFINE_CLEANUP(struct codecs, codecs_free)
+
 /** The codec for an `os_encrypt_format` ("GPG", in any case). ERROR_UNSUPPORTED by name. */
-int codec_for_format(const char *format, const struct codec **ret, struct error *err);
+int codecs_find(struct codecs *codecs, const char *format, const struct codec **ret,
+                struct error *err);
 
 /**
  * Decrypts and verifies the whole of `ciphertext` (read once, from front to back).
@@ -65,11 +104,42 @@ bool codec_message_is_compressed(const struct codec_message *message);
 
 /**
  * Reads plaintext out of the verified `ciphertext`, of which it takes ownership on success. The
- * source is forward-only unless it says otherwise. A read that is cancelled or fails leaves the
- * position where it was.
+ * source gives random access from any number of threads unless it says otherwise (compressed
+ * messages are forward-only). A read that is cancelled or fails leaves the position where it was.
  */
 int codec_message_open(struct codec_message *message, struct byte_source *ciphertext,
                        struct byte_source **ret, struct error *err);
+
+/**
+ * Decrypts `ciphertext`, of which it takes ownership on success, while it arrives: reads it up to
+ * the beginning of the plaintext, and on as codec_stream_read asks for more. Errors as
+ * codec_decrypt. ERROR_UNSUPPORTED from an engine that cannot.
+ */
+int codec_open_stream(const struct codec *codec, struct secure_arena *arena,
+                      struct byte_source *ciphertext, const struct secure_buffer *passphrase,
+                      struct cancel *cancel, struct codec_stream **ret, struct error *err);
+
+/** Wipes and frees, at any time; NULL is allowed. */
+void codec_stream_free(struct codec_stream *stream);
+DEFINE_CLEANUP(struct codec_stream, codec_stream_free)
+
+/**
+ * Reads the next 1 to `size` (> 0) bytes of plaintext, which are NOT verified yet (of AEAD messages
+ * each chunk is). *ret_size is 0 only at the end, and only when the whole message is sound; else
+ * the call that meets the end fails. A failure or cancellation consumes nothing.
+ */
+int codec_stream_read(struct codec_stream *stream, void *buffer, size_t size, struct cancel *cancel,
+                      size_t *ret_size, struct error *err);
+
+/** What the packet lengths promise, in bytes; BYTE_SOURCE_SIZE_UNKNOWN for a compressed message or
+ *  one in chunks. A sound message keeps it. */
+uint64_t codec_stream_plaintext_size(const struct codec_stream *stream);
+
+/** True when the plaintext inside is compressed. */
+bool codec_stream_is_compressed(const struct codec_stream *stream);
+
+/** The verified message, once codec_stream_read told the end; NULL before. Caller unrefs. */
+struct codec_message *codec_stream_message(struct codec_stream *stream);
 
 /**
  * A sink that encrypts what is written and passes ciphertext to `ciphertext` (borrowed, must
@@ -83,14 +153,39 @@ int codec_open_sink(const struct codec *codec, struct secure_arena *arena,
 
 /* --- what an implementation provides --- */
 
+struct codec_ops {
+    int (*decrypt)(const struct codec *codec, struct secure_arena *arena,
+                   struct byte_source *ciphertext, const struct secure_buffer *passphrase,
+                   struct byte_sink *plaintext, struct cancel *cancel, struct codec_message **ret,
+                   struct error *err);
+    /** NULL when the engine cannot. */
+    int (*open_stream)(const struct codec *codec, struct secure_arena *arena,
+                       struct byte_source *ciphertext, const struct secure_buffer *passphrase,
+                       struct cancel *cancel, struct codec_stream **ret, struct error *err);
+    int (*open_sink)(const struct codec *codec, struct secure_arena *arena,
+                     const struct secure_buffer *passphrase, uint64_t declared_size,
+                     struct byte_sink *ciphertext, struct byte_sink **ret, struct error *err);
+    void (*free)(struct codec *codec);
+};
+
+/** First member of an implementation's codec. */
 struct codec {
+    const struct codec_ops *ops;
     const char *format; /* the `os_encrypt_format` it serves */
-    int (*decrypt)(struct secure_arena *arena, struct byte_source *ciphertext,
-                   const struct secure_buffer *passphrase, struct byte_sink *plaintext,
-                   struct cancel *cancel, struct codec_message **ret, struct error *err);
-    int (*open_sink)(struct secure_arena *arena, const struct secure_buffer *passphrase,
-                     uint64_t declared_size, struct byte_sink *ciphertext, struct byte_sink **ret,
-                     struct error *err);
+};
+
+struct codec_stream_ops {
+    int (*read)(struct codec_stream *stream, void *buffer, size_t size, struct cancel *cancel,
+                size_t *ret_size, struct error *err);
+    uint64_t (*plaintext_size)(const struct codec_stream *stream);
+    bool (*is_compressed)(const struct codec_stream *stream);
+    struct codec_message *(*message)(struct codec_stream *stream);
+    void (*free)(struct codec_stream *stream);
+};
+
+/** First member of an implementation's stream. */
+struct codec_stream {
+    const struct codec_stream_ops *ops;
 };
 
 struct codec_message_ops {

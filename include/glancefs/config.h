@@ -9,6 +9,7 @@
 #define GLANCEFS_CONFIG_H
 
 #include "glancefs/cleanup.h"
+#include "glancefs/codec.h"
 #include "glancefs/error.h"
 #include "glancefs/key_manager.h"
 
@@ -23,7 +24,6 @@ enum verify_mode { VERIFY_FIRST, VERIFY_STREAM };
 enum commit_mode { COMMIT_SEAL, COMMIT_CLOSE };
 enum signature_mode { SIGNATURE_OFF, SIGNATURE_IF_PRESENT, SIGNATURE_REQUIRED };
 enum consumers_mode { CONSUMERS_OFF, CONSUMERS_ON };
-enum aead_mode { AEAD_NONE, AEAD_OCB, AEAD_GCM, AEAD_LIBREPGP_OCB };
 enum log_target { LOG_STDERR, LOG_JOURNAL };
 
 /** All settings, typed. Read-only for everybody but config.c; strings are owned by it. */
@@ -51,6 +51,9 @@ struct config {
     enum consumers_mode consumers;
     bool allow_http;
     enum aead_mode aead;
+    enum codec_engine engine;
+    char *keyring;    /* GNUPGHOME for messages to public keys; NULL: none */
+    char *runtime;    /* directory for GnuPG's private state; NULL: the default one */
     unsigned threads; /* FUSE receive threads, 1 to 4 */
     enum log_target log;
     int log_level; /* enum log_level of base/log.h */

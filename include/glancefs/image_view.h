@@ -15,6 +15,7 @@
 #include "glancefs/ciphertext_cache.h"
 #include "glancefs/cleanup.h"
 #include "glancefs/cloud.h"
+#include "glancefs/codec.h"
 #include "glancefs/config.h"
 #include "glancefs/error.h"
 #include "glancefs/identity_service.h"
@@ -51,6 +52,7 @@ struct image_index_parts {
     const struct config *config;
     const char *version; /* of the program, for status */
     struct cloud *cloud;
+    struct codecs *codecs;
     const struct identity *identity;
     struct ciphertext_cache *cache;
     struct secure_arena *arena;

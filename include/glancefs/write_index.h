@@ -40,6 +40,7 @@
 #include "glancefs/cancel.h"
 #include "glancefs/cleanup.h"
 #include "glancefs/cloud.h"
+#include "glancefs/codec.h"
 #include "glancefs/config.h"
 #include "glancefs/error.h"
 #include "glancefs/identity_service.h"
@@ -90,6 +91,7 @@ struct write_listing {
 struct write_index_parts {
     const struct config *config; /* commit, key_encoding, foreign_owners, staging_ttl, ... */
     struct cloud *cloud;
+    struct codecs *codecs;
     const struct identity *identity;
     struct upload_staging *staging;
     struct secure_arena *arena;

@@ -56,6 +56,8 @@ void config_free(struct config *config)
     free(config->cloud);
     free(config->cache);
     free(config->foreign_owners);
+    free(config->keyring);
+    free(config->runtime);
     free(config);
 }
 

@@ -174,6 +174,7 @@ static int word_index(const char *words, const char *value)
 #define SIGNATURE_WORDS "off|if-present|required"
 #define CONSUMERS_WORDS "off|on"
 #define AEAD_WORDS "none|ocb|gcm|librepgp-ocb"
+#define ENGINE_WORDS "native|gpgme"
 #define LOG_WORDS "stderr|journal"
 #define LOG_LEVEL_WORDS "error|warning|info|debug"
 
@@ -183,6 +184,7 @@ DEFINE_WORD_PARSER(commit, commit_mode, COMMIT_WORDS)
 DEFINE_WORD_PARSER(signature, signature_mode, SIGNATURE_WORDS)
 DEFINE_WORD_PARSER(consumers, consumers_mode, CONSUMERS_WORDS)
 DEFINE_WORD_PARSER(aead, aead_mode, AEAD_WORDS)
+DEFINE_WORD_PARSER(engine, codec_engine, ENGINE_WORDS)
 DEFINE_WORD_PARSER(log, log_target, LOG_WORDS)
 
 static bool parse_log_level(const char *value, void *setting)
@@ -243,6 +245,12 @@ static const struct option_row rows[] = {
     ROW(allow_http, parse_boolean, "yes|no", "no",
         "talk to services without TLS on other machines, too"),
     ROW(aead, parse_aead, AEAD_WORDS, "none", "authenticated encryption of written images"),
+    ROW(engine, parse_engine, ENGINE_WORDS, "native",
+        "who decrypts and encrypts: our own code, or GnuPG through gpgme"),
+    ROW(keyring, parse_string, "DIR", "",
+        "GnuPG home whose secret keys open images encrypted to a public key"),
+    ROW(runtime, parse_string, "DIR", "",
+        "directory for GnuPG's private state; default: glancefs in $RUNTIME_DIRECTORY or /run"),
     ROW(threads, parse_number, "NUMBER", "2", "threads that receive requests, 1 to 4"),
     ROW(log, parse_log, LOG_WORDS, "stderr", "where log lines go"),
     ROW(log_level, parse_log_level, LOG_LEVEL_WORDS, "info", "how much is logged"),

@@ -20,7 +20,7 @@ static int decrypt(const struct stream_job *job, struct error *err)
 {
     const struct codec *codec;
 
-    if (codec_for_format("GPG", &codec, err) < 0)
+    if (codecs_find(job->codecs, "GPG", &codec, err) < 0)
         return -1;
     return codec_decrypt(codec, job->arena, job->input, job->passphrase, job->output, job->cancel,
                          NULL, err);

@@ -40,7 +40,7 @@ static int encrypt(const struct stream_job *job, struct error *err)
     CLEANUP(secure_buffer_free) struct secure_buffer *piece = NULL;
     const struct codec *codec;
 
-    if (codec_for_format("GPG", &codec, err) < 0 ||
+    if (codecs_find(job->codecs, "GPG", &codec, err) < 0 ||
         codec_open_sink(codec, job->arena, job->passphrase, byte_source_size(job->input),
                         job->output, &sink, err) < 0 ||
         secure_buffer_new(job->arena, PIECE_BYTES, &piece, err) < 0)

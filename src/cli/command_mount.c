@@ -46,6 +46,7 @@ static int build_layers(const struct mount_options *options, struct layers *laye
         return -1;
     const struct write_index_parts writes = {.config = config,
                                              .cloud = cloud,
+                                             .codecs = layers->session->codecs,
                                              .identity = &layers->staging->identity,
                                              .staging = layers->staging->staging,
                                              .arena = layers->session->arena,
@@ -55,6 +56,7 @@ static int build_layers(const struct mount_options *options, struct layers *laye
     const struct image_index_parts parts = {.config = config,
                                             .version = GLANCEFS_VERSION,
                                             .cloud = cloud,
+                                            .codecs = layers->session->codecs,
                                             .identity = &layers->staging->identity,
                                             .cache = layers->cache,
                                             .arena = layers->session->arena,

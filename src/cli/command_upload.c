@@ -231,7 +231,7 @@ static int encrypt_into(struct upload_job *job, struct byte_source *input,
     const struct codec *codec = NULL;
     uint64_t size = 0;
 
-    if (codec_for_format(FORMAT, &codec, err) < 0 ||
+    if (codecs_find(job->session->codecs, FORMAT, &codec, err) < 0 ||
         codec_open_sink(codec, job->session->arena, job->passphrase, byte_source_size(input),
                         staged_upload_sink(upload), &sink, err) < 0 ||
         copy(job, input, sink, &size, err) < 0 || describe(job, upload, size, err) < 0)

@@ -58,6 +58,16 @@ int session_setup_arena(size_t arena_bytes, struct secure_arena **ret, struct er
     return crypto_library_setup(*ret, err);
 }
 
+int session_make_codecs(const struct config *config, struct codecs **ret, struct error *err)
+{
+    const struct codecs_options options = {.engine = config->engine,
+                                           .aead = config->aead,
+                                           .keyring = config->keyring,
+                                           .runtime = config->runtime};
+
+    return codecs_new(&options, ret, err);
+}
+
 int session_open(const struct config *config, size_t arena_bytes, struct session **ret,
                  struct error *err)
 {
@@ -66,6 +76,7 @@ int session_open(const struct config *config, size_t arena_bytes, struct session
     if (session == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     if (session_setup_arena(arena_bytes, &session->arena, err) < 0 ||
+        session_make_codecs(config, &session->codecs, err) < 0 ||
         cloud_open(config->cloud, session->arena, &session->cloud, err) < 0)
         return -1;
     *ret = steal(&session);
@@ -77,6 +88,7 @@ void session_free(struct session *session)
     if (session == NULL)
         return;
     cloud_free(session->cloud);
+    codecs_free(session->codecs);
     free(session);
 }
 

@@ -9,6 +9,7 @@
 
 #include "glancefs/cleanup.h"
 #include "glancefs/cloud.h"
+#include "glancefs/codec.h"
 #include "glancefs/config.h"
 #include "glancefs/error.h"
 #include "glancefs/secure_arena.h"
@@ -46,10 +47,14 @@ int session_load_options(const struct session_options *options, struct config **
  */
 int session_setup_arena(size_t arena_bytes, struct secure_arena **ret, struct error *err);
 
+/** The codecs that `config` asks for. */
+int session_make_codecs(const struct config *config, struct codecs **ret, struct error *err);
+
 /** A process at work with one cloud. */
 struct session {
     struct secure_arena *arena; /* see session_setup_arena */
     struct cloud *cloud;
+    struct codecs *codecs;
 };
 
 /** Sets up arena and crypto libraries and opens the cloud that `config` names. Once per process. */

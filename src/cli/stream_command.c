@@ -150,24 +150,23 @@ static int run_job(const struct stream_command *command, const struct stream_opt
 /* Whatever may block without a cancel token (opening a pipe, a key from one) comes before the token
  * takes the signals, so that they still end the process then. */
 static int run_with_signals(const struct stream_command *command,
-                            const struct stream_options *options, struct secure_arena *arena,
+                            const struct stream_options *options, struct stream_job *job,
                             struct byte_source **input, struct secure_buffer **passphrase,
                             struct error *err)
 {
     CLEANUP(cancel_unref) struct cancel *cancel = NULL;
     struct cancel_listener waker;
-    struct stream_job job = {.arena = arena};
     int result = 0;
 
     if (signal_cancel_start(&cancel, err) < 0)
         return -1;
     wake_on_cancel_start(cancel, &waker);
     if (*passphrase == NULL)
-        result = ask_passphrase(command, arena, cancel, passphrase, err);
+        result = ask_passphrase(command, job->arena, cancel, passphrase, err);
     if (result == 0) {
-        job.cancel = cancel;
-        job.passphrase = *passphrase;
-        result = run_job(command, options, &job, input, err);
+        job->cancel = cancel;
+        job->passphrase = *passphrase;
+        result = run_job(command, options, job, input, err);
     }
     wake_on_cancel_stop(cancel, &waker);
     return result;
@@ -180,16 +179,20 @@ static int run(const struct stream_command *command, const struct stream_options
     CLEANUP(byte_source_free) struct byte_source *input = NULL;
     CLEANUP(secure_arena_free) struct secure_arena *arena = NULL;
     CLEANUP(secure_buffer_free) struct secure_buffer *passphrase = NULL;
+    CLEANUP(codecs_free) struct codecs *codecs = NULL;
+    struct stream_job job = {0};
 
     /* A closed pipe is then an error of write, told like any other. */
     (void)sigaction(SIGPIPE, &ignore, NULL);
     if (open_input(options->input, &input, err) < 0 ||
         secure_arena_new(COMMAND_ARENA_BYTES, &arena, err) < 0 ||
-        crypto_library_setup(arena, err) < 0)
+        crypto_library_setup(arena, err) < 0 || codecs_new(NULL, &codecs, err) < 0)
         return -1;
     if (options->key_file != NULL && key_file_read(options->key_file, arena, &passphrase, err) < 0)
         return -1;
-    return run_with_signals(command, options, arena, &input, &passphrase, err);
+    job.arena = arena;
+    job.codecs = codecs;
+    return run_with_signals(command, options, &job, &input, &passphrase, err);
 }
 
 int stream_command_run(const struct stream_command *command, int argc, char **argv)

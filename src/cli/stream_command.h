@@ -8,11 +8,13 @@
 
 #include "glancefs/byte_sink.h"
 #include "glancefs/byte_source.h"
+#include "glancefs/codec.h"
 #include "glancefs/secure_buffer.h"
 
 /** One run; all borrowed. */
 struct stream_job {
     struct secure_arena *arena;
+    struct codecs *codecs;
     struct byte_source *input; /* forward-only */
     struct byte_sink *output;  /* the job commits it */
     const struct secure_buffer *passphrase;

@@ -5,8 +5,13 @@
 
 #include <ctype.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+struct codecs {
+    struct codec *openpgp;
+};
 
 /* Longest format name that is worth repeating in a message. */
 #define FORMAT_NAME_SHOWN_BYTES 32
@@ -21,15 +26,38 @@ static bool is_showable(const char *format)
     return true;
 }
 
-int codec_for_format(const char *format, const struct codec **ret, struct error *err)
+int codecs_new(const struct codecs_options *options, struct codecs **ret, struct error *err)
 {
-    static const struct codec *const codecs[] = {&openpgp_codec};
+    static const struct codecs_options defaults = {.engine = CODEC_ENGINE_NATIVE};
+    CLEANUP(codecs_free) struct codecs *codecs = calloc(1, sizeof *codecs);
 
-    for (size_t i = 0; i < sizeof codecs / sizeof codecs[0]; i++) {
-        if (strcasecmp(format, codecs[i]->format) == 0) {
-            *ret = codecs[i];
-            return 0;
-        }
+    if (codecs == NULL)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    if (options == NULL)
+        options = &defaults;
+    if (options->engine != CODEC_ENGINE_NATIVE)
+        return error_set(err, ERROR_UNSUPPORTED, "the gpgme engine is not built in yet");
+    if (openpgp_codec_new(options, &codecs->openpgp, err) < 0)
+        return -1;
+    *ret = steal(&codecs);
+    return 0;
+}
+
+void codecs_free(struct codecs *codecs)
+{
+    if (codecs == NULL)
+        return;
+    if (codecs->openpgp != NULL)
+        codecs->openpgp->ops->free(codecs->openpgp);
+    free(codecs);
+}
+
+int codecs_find(struct codecs *codecs, const char *format, const struct codec **ret,
+                struct error *err)
+{
+    if (strcasecmp(format, codecs->openpgp->format) == 0) {
+        *ret = codecs->openpgp;
+        return 0;
     }
     if (!is_showable(format))
         return error_set(err, ERROR_UNSUPPORTED, "the encryption format is not supported");
@@ -41,7 +69,7 @@ int codec_decrypt(const struct codec *codec, struct secure_arena *arena,
                   struct byte_sink *plaintext, struct cancel *cancel, struct codec_message **ret,
                   struct error *err)
 {
-    return codec->decrypt(arena, ciphertext, passphrase, plaintext, cancel, ret, err);
+    return codec->ops->decrypt(codec, arena, ciphertext, passphrase, plaintext, cancel, ret, err);
 }
 
 void codec_message_init(struct codec_message *message, const struct codec_message_ops *ops)
@@ -78,9 +106,45 @@ int codec_message_open(struct codec_message *message, struct byte_source *cipher
     return message->ops->open(message, ciphertext, ret, err);
 }
 
+int codec_open_stream(const struct codec *codec, struct secure_arena *arena,
+                      struct byte_source *ciphertext, const struct secure_buffer *passphrase,
+                      struct cancel *cancel, struct codec_stream **ret, struct error *err)
+{
+    if (codec->ops->open_stream == NULL)
+        return error_set(err, ERROR_UNSUPPORTED, "this engine only decrypts whole messages");
+    return codec->ops->open_stream(codec, arena, ciphertext, passphrase, cancel, ret, err);
+}
+
+void codec_stream_free(struct codec_stream *stream)
+{
+    if (stream != NULL)
+        stream->ops->free(stream);
+}
+
+int codec_stream_read(struct codec_stream *stream, void *buffer, size_t size, struct cancel *cancel,
+                      size_t *ret_size, struct error *err)
+{
+    return stream->ops->read(stream, buffer, size, cancel, ret_size, err);
+}
+
+uint64_t codec_stream_plaintext_size(const struct codec_stream *stream)
+{
+    return stream->ops->plaintext_size(stream);
+}
+
+bool codec_stream_is_compressed(const struct codec_stream *stream)
+{
+    return stream->ops->is_compressed(stream);
+}
+
+struct codec_message *codec_stream_message(struct codec_stream *stream)
+{
+    return stream->ops->message(stream);
+}
+
 int codec_open_sink(const struct codec *codec, struct secure_arena *arena,
                     const struct secure_buffer *passphrase, uint64_t declared_size,
                     struct byte_sink *ciphertext, struct byte_sink **ret, struct error *err)
 {
-    return codec->open_sink(arena, passphrase, declared_size, ciphertext, ret, err);
+    return codec->ops->open_sink(codec, arena, passphrase, declared_size, ciphertext, ret, err);
 }

@@ -255,7 +255,8 @@ static int authorise(struct image_index *index, struct image_record *record, str
     const struct codec *codec;
     char key_id[UUID_TEXT_BYTES];
 
-    if (codec_for_format(image_record_property(record, "os_encrypt_format"), &codec, err) < 0 ||
+    if (codecs_find(parts->codecs, image_record_property(record, "os_encrypt_format"), &codec,
+                    err) < 0 ||
         image_record_encrypt_key_id(record, key_id, err) < 0)
         return -1;
     *ret = verified_images_find_authorised(index->verified, record, key_id);

@@ -224,7 +224,7 @@ int write_index_fetch_target(struct write_index *index, const char *id, struct c
     if (fetch_record(index, id, cancel, &record, err) < 0)
         return -1;
     return write_target_judge(record, index->parts.identity, index->parts.config->foreign_owners,
-                              ret, err);
+                              index->parts.codecs, ret, err);
 }
 
 /* --- listing --- */
@@ -349,7 +349,7 @@ static int add_queued(struct write_index *index, const struct image_list *images
         struct write_attributes file;
 
         if (write_target_judge(record, index->parts.identity, index->parts.config->foreign_owners,
-                               &target, &reason) < 0 ||
+                               index->parts.codecs, &target, &reason) < 0 ||
             is_listed(builder, staged, id) || is_hidden(index, id))
             continue;
         remember_queued(index, record, false);

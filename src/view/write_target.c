@@ -39,7 +39,8 @@ static int check_format(const struct image_record *record, struct error *err)
 }
 
 int write_target_judge(const struct image_record *record, const struct identity *identity,
-                       const char *foreign_owners, struct write_target *ret, struct error *err)
+                       const char *foreign_owners, struct codecs *codecs, struct write_target *ret,
+                       struct error *err)
 {
     bool is_declared;
     uint64_t declared_size = 0;
@@ -47,7 +48,7 @@ int write_target_judge(const struct image_record *record, const struct identity 
     if (check_status(record, err) < 0 ||
         ownership_check(record, identity, foreign_owners, err) < 0 ||
         image_record_encrypt_key_id(record, ret->key_id, err) < 0 ||
-        check_format(record, err) < 0 || codec_for_format("GPG", &ret->codec, err) < 0 ||
+        check_format(record, err) < 0 || codecs_find(codecs, "GPG", &ret->codec, err) < 0 ||
         image_record_decrypt_size(record, &is_declared, &declared_size, err) < 0)
         return -1;
     ret->declared_size = is_declared ? declared_size : BYTE_SOURCE_SIZE_UNKNOWN;

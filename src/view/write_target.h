@@ -28,6 +28,7 @@ struct write_target {
  * os_decrypt_size.
  */
 int write_target_judge(const struct image_record *record, const struct identity *identity,
-                       const char *foreign_owners, struct write_target *ret, struct error *err);
+                       const char *foreign_owners, struct codecs *codecs, struct write_target *ret,
+                       struct error *err);
 
 #endif

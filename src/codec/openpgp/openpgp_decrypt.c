@@ -131,10 +131,12 @@ static int decrypt(struct secure_arena *arena, struct byte_source *ciphertext,
     return 0;
 }
 
-int openpgp_decrypt(struct secure_arena *arena, struct byte_source *ciphertext,
-                    const struct secure_buffer *passphrase, struct byte_sink *plaintext,
-                    struct cancel *cancel, struct codec_message **ret, struct error *err)
+int openpgp_decrypt(const struct codec *codec, struct secure_arena *arena,
+                    struct byte_source *ciphertext, const struct secure_buffer *passphrase,
+                    struct byte_sink *plaintext, struct cancel *cancel, struct codec_message **ret,
+                    struct error *err)
 {
+    (void)codec;
     if (decrypt(arena, ciphertext, passphrase, plaintext, cancel, ret, err) == 0)
         return 0;
     if (plaintext != NULL)

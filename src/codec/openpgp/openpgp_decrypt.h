@@ -6,8 +6,9 @@
 #include "glancefs/codec.h"
 
 /** codec_decrypt for OpenPGP. Arena: at most 1.5 MiB, without compression 0.6 MiB. */
-int openpgp_decrypt(struct secure_arena *arena, struct byte_source *ciphertext,
-                    const struct secure_buffer *passphrase, struct byte_sink *plaintext,
-                    struct cancel *cancel, struct codec_message **ret, struct error *err);
+int openpgp_decrypt(const struct codec *codec, struct secure_arena *arena,
+                    struct byte_source *ciphertext, const struct secure_buffer *passphrase,
+                    struct byte_sink *plaintext, struct cancel *cancel, struct codec_message **ret,
+                    struct error *err);
 
 #endif

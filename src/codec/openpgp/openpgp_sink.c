@@ -133,9 +133,9 @@ static int make_session_key(struct secure_arena *arena, struct session_key **ret
     return 0;
 }
 
-int openpgp_sink_new(struct secure_arena *arena, const struct secure_buffer *passphrase,
-                     uint64_t declared_size, struct byte_sink *ciphertext, struct byte_sink **ret,
-                     struct error *err)
+int openpgp_sink_new(const struct codec *codec, struct secure_arena *arena,
+                     const struct secure_buffer *passphrase, uint64_t declared_size,
+                     struct byte_sink *ciphertext, struct byte_sink **ret, struct error *err)
 {
     static const struct byte_sink_ops ops = {.write = openpgp_sink_write,
                                              .commit = openpgp_sink_commit,
@@ -145,6 +145,7 @@ int openpgp_sink_new(struct secure_arena *arena, const struct secure_buffer *pas
     CLEANUP(openpgp_sink_free) struct byte_sink *sink = NULL;
     struct openpgp_sink *openpgp;
 
+    (void)codec;
     if (passphrase_check(passphrase, err) < 0)
         return -1;
     if (declared_size != BYTE_SOURCE_SIZE_UNKNOWN && declared_size > LIMIT_PLAINTEXT_BYTES)

@@ -14,8 +14,8 @@
  * else chunks of 1 MiB are used, which takes 1 MiB of `arena`. ERROR_KEY_REJECTED: empty or overlong
  * passphrase. ERROR_TOO_LARGE: over LIMIT_PLAINTEXT_BYTES.
  */
-int openpgp_sink_new(struct secure_arena *arena, const struct secure_buffer *passphrase,
-                     uint64_t declared_size, struct byte_sink *ciphertext, struct byte_sink **ret,
-                     struct error *err);
+int openpgp_sink_new(const struct codec *codec, struct secure_arena *arena,
+                     const struct secure_buffer *passphrase, uint64_t declared_size,
+                     struct byte_sink *ciphertext, struct byte_sink **ret, struct error *err);
 
 #endif

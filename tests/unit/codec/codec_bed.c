@@ -64,15 +64,6 @@ void bed_give_back(struct bed_hoard *hoard)
         secure_arena_release(bed_arena(), hoard->blocks[--hoard->count]);
 }
 
-static const struct codec *gpg_codec(void)
-{
-    const struct codec *codec = NULL;
-    struct error err = ERROR_INIT;
-
-    assert_succeeds(codec_for_format("GPG", &codec, &err));
-    return codec;
-}
-
 int bed_decrypt(const void *message, size_t size, const char *passphrase,
                 struct memory_sink_record *plaintext, struct codec_message **ret, struct error *err)
 {
@@ -83,7 +74,7 @@ int bed_decrypt(const void *message, size_t size, const char *passphrase,
     CLEANUP(byte_sink_free)
     struct byte_sink *sink = plaintext == NULL ? NULL : memory_sink_new(plaintext, NULL);
 
-    return codec_decrypt(gpg_codec(), bed_arena(), source, secret, sink, NULL, ret, err);
+    return codec_decrypt(test_gpg_codec(), bed_arena(), source, secret, sink, NULL, ret, err);
 }
 
 static void assert_same(const uint8_t *got, size_t got_size, const void *content, size_t size)

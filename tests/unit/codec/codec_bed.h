@@ -12,6 +12,7 @@
 #include "support/octets.h"
 #include "support/openpgp_builder.h"
 #include "support/pseudo_random.h"
+#include "support/test_codecs.h"
 #include "support/testing.h"
 
 /** The uniform error's message. */

@@ -12,7 +12,7 @@ static void gives_the_openpgp_codec_for_gpg_in_any_case(void **state)
     for (size_t i = 0; i < ELEMENTS_OF(names); i++) {
         const struct codec *codec = NULL;
 
-        assert_succeeds(codec_for_format(names[i], &codec, &err));
+        assert_succeeds(codecs_find(test_codecs(), names[i], &codec, &err));
         assert_string_equal(codec->format, "GPG");
     }
 }
@@ -23,7 +23,7 @@ static void names_a_format_that_is_not_served(void **state)
     struct error err = ERROR_INIT;
 
     (void)state;
-    assert_fails(ERROR_UNSUPPORTED, codec_for_format("LUKS", &codec, &err));
+    assert_fails(ERROR_UNSUPPORTED, codecs_find(test_codecs(), "LUKS", &codec, &err));
     assert_message_has("LUKS");
     assert_null(codec);
 }
@@ -37,7 +37,7 @@ static void repeats_no_strange_format_name(void **state)
 
     (void)state;
     for (size_t i = 0; i < ELEMENTS_OF(names); i++) {
-        assert_fails(ERROR_UNSUPPORTED, codec_for_format(names[i], &codec, &err));
+        assert_fails(ERROR_UNSUPPORTED, codecs_find(test_codecs(), names[i], &codec, &err));
         assert_string_equal(err.message, "the encryption format is not supported");
     }
 }

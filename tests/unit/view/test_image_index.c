@@ -292,6 +292,7 @@ static void refuses_options_that_it_cannot_keep(void **state)
         const struct image_index_parts parts = {.config = config,
                                                 .version = "1.2.3",
                                                 .cloud = fake_cloud_services(bed->cloud),
+                                                .codecs = test_codecs(),
                                                 .identity = &bed->identity,
                                                 .cache = bed->cache,
                                                 .arena = bed->arena};

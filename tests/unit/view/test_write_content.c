@@ -46,14 +46,15 @@ static void plain_free(struct byte_sink *sink)
     free(sink);
 }
 
-static int plain_open_sink(struct secure_arena *arena, const struct secure_buffer *passphrase,
-                           uint64_t declared_size, struct byte_sink *ciphertext,
-                           struct byte_sink **ret, struct error *err)
+static int plain_open_sink(const struct codec *codec, struct secure_arena *arena,
+                           const struct secure_buffer *passphrase, uint64_t declared_size,
+                           struct byte_sink *ciphertext, struct byte_sink **ret, struct error *err)
 {
     static const struct byte_sink_ops ops = {
         .write = plain_write, .commit = plain_commit, .abort = plain_abort, .free = plain_free};
     struct plain_sink *plain = calloc(1, sizeof *plain);
 
+    (void)codec;
     (void)arena;
     (void)passphrase;
     if (plain == NULL)
@@ -66,7 +67,8 @@ static int plain_open_sink(struct secure_arena *arena, const struct secure_buffe
     return 0;
 }
 
-static const struct codec plain_codec = {.format = "plain", .open_sink = plain_open_sink};
+static const struct codec_ops plain_ops = {.open_sink = plain_open_sink};
+static const struct codec plain_codec = {.ops = &plain_ops, .format = "plain"};
 
 /* --- what each test stands on --- */
 

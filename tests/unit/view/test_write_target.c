@@ -2,6 +2,7 @@
 #include "view/write_target.h"
 
 #include "glancefs/byte_source.h"
+#include "support/test_codecs.h"
 #include "support/testing.h"
 
 #include <stdio.h>
@@ -23,7 +24,7 @@ static int judge(const char *status, const char *more, const char *foreign_owner
 
     if (image_record_parse(json, (size_t)length, &record, err) < 0)
         fail_msg("%s: %s", json, err->message);
-    return write_target_judge(record, &identity, foreign_owners, ret, err);
+    return write_target_judge(record, &identity, foreign_owners, test_codecs(), ret, err);
 }
 
 static void takes_a_queued_image_of_ours_with_a_key(void **state)

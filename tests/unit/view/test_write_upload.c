@@ -3,13 +3,13 @@
 #include "glancefs/write_index.h"
 
 #include "crypto/gmac.h"
-#include "glancefs/codec.h"
 #include "glancefs/limits.h"
 #include "support/crypto_arena.h"
 #include "support/memory_sink.h"
 #include "support/memory_source.h"
 #include "support/pseudo_random.h"
 #include "support/temp_dir.h"
+#include "support/test_codecs.h"
 #include "support/testing.h"
 
 #include <errno.h>
@@ -77,6 +77,7 @@ static void start(struct bed *bed, bool uploads)
         assert_succeeds(upload_staging_start(bed->staging, &err));
     const struct write_index_parts index = {.config = bed->config,
                                             .cloud = bed->cloud,
+                                            .codecs = test_codecs(),
                                             .identity = &bed->identity,
                                             .staging = bed->staging,
                                             .arena = bed->arena};
@@ -146,7 +147,6 @@ static void assert_active(struct bed *bed, const void *bytes, size_t size)
     CLEANUP(byte_sink_free) struct byte_sink *plain = memory_sink_new(&plaintext, NULL);
     CLEANUP(byte_source_free) struct byte_source *source = NULL;
     CLEANUP(secure_buffer_free) struct secure_buffer *passphrase = NULL;
-    const struct codec *codec;
     struct error err = ERROR_INIT;
     char expected[32];
 
@@ -159,8 +159,8 @@ static void assert_active(struct bed *bed, const void *bytes, size_t size)
     source = memory_source_new(stored.bytes, stored.size, NULL);
     assert_succeeds(
         secure_buffer_copy_of(bed->arena, PASSPHRASE, strlen(PASSPHRASE), &passphrase, &err));
-    assert_succeeds(codec_for_format("GPG", &codec, &err));
-    assert_succeeds(codec_decrypt(codec, bed->arena, source, passphrase, plain, NULL, NULL, &err));
+    assert_succeeds(
+        codec_decrypt(test_gpg_codec(), bed->arena, source, passphrase, plain, NULL, NULL, &err));
     assert_int_equal(plaintext.size, size);
     assert_memory_equal(plaintext.bytes, bytes, size);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "view_bed.h"
 
-#include "glancefs/codec.h"
 #include "glancefs/limits.h"
 #include "stream_reader.h"
 #include "support/memory_sink.h"
@@ -17,12 +16,10 @@ static int encrypt(struct view_bed *bed, struct error *err)
     CLEANUP(secure_buffer_free) struct secure_buffer *passphrase = NULL;
     CLEANUP(byte_sink_free) struct byte_sink *ciphertext = memory_sink_new(&record, NULL);
     CLEANUP(byte_sink_free) struct byte_sink *sink = NULL;
-    const struct codec *codec;
 
-    if (codec_for_format("GPG", &codec, err) < 0 ||
-        secure_buffer_copy_of(bed->arena, PASSPHRASE, strlen(PASSPHRASE), &passphrase, err) < 0 ||
-        codec_open_sink(codec, bed->arena, passphrase, PLAINTEXT_BYTES, ciphertext, &sink, err) <
-            0 ||
+    if (secure_buffer_copy_of(bed->arena, PASSPHRASE, strlen(PASSPHRASE), &passphrase, err) < 0 ||
+        codec_open_sink(test_gpg_codec(), bed->arena, passphrase, PLAINTEXT_BYTES, ciphertext,
+                        &sink, err) < 0 ||
         byte_sink_write(sink, bed->plaintext, PLAINTEXT_BYTES, NULL, err) < 0 ||
         byte_sink_commit(sink, NULL, err) < 0)
         return -1;
@@ -36,6 +33,7 @@ static int make_index(struct view_bed *bed, struct error *err)
     const struct image_index_parts parts = {.config = bed->config,
                                             .version = "1.2.3",
                                             .cloud = fake_cloud_services(bed->cloud),
+                                            .codecs = test_codecs(),
                                             .identity = &bed->identity,
                                             .cache = bed->cache,
                                             .arena = bed->arena};

@@ -6,6 +6,7 @@
 #include "glancefs/image_view.h"
 #include "support/fake_cloud.h"
 #include "support/temp_dir.h"
+#include "support/test_codecs.h"
 #include "support/testing.h"
 
 #include <stdint.h>

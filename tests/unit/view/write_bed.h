@@ -10,6 +10,7 @@
 #include "fake_upload_staging.h"
 #include "glancefs/write_index.h"
 #include "support/fake_cloud.h"
+#include "support/test_codecs.h"
 #include "support/testing.h"
 
 #include <stdatomic.h>

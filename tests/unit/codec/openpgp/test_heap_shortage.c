@@ -99,7 +99,7 @@ static void each_shortage_of_a_reader_is_told(void **state)
     build_literal(&literal, FRAMING_SHORTEST, "content", 7);
     build_compressed(&packets, FRAMING_SHORTEST, 1, literal.data, literal.size);
     build_message_around(&message, PASSPHRASE, packets.data, packets.size);
-    assert_succeeds(codec_for_format("GPG", &decryption.codec, &err));
+    decryption.codec = test_gpg_codec();
     decryption.source = memory_source_new(message.data, message.size, NULL);
     decryption.passphrase = bed_passphrase(PASSPHRASE);
     assert_every_shortage_is_told(decrypt, &decryption);
@@ -134,10 +134,9 @@ static void each_shortage_of_a_writer_is_told(void **state)
     CLEANUP(memory_sink_record) struct memory_sink_record record = {0};
     CLEANUP(byte_sink_free) struct byte_sink *ciphertext = memory_sink_new(&record, NULL);
     struct encryption encryption = {.ciphertext = ciphertext};
-    struct error err = ERROR_INIT;
 
     (void)state;
-    assert_succeeds(codec_for_format("GPG", &encryption.codec, &err));
+    encryption.codec = test_gpg_codec();
     encryption.passphrase = bed_passphrase(PASSPHRASE);
     assert_every_shortage_is_told(open_sink, &encryption);
     secure_buffer_free(encryption.passphrase);

@@ -342,7 +342,8 @@ static int decrypt_from(struct byte_source *source, struct byte_sink *sink, stru
 {
     CLEANUP(secure_buffer_free) struct secure_buffer *passphrase = bed_passphrase(PASSPHRASE);
 
-    return openpgp_decrypt(bed_arena(), source, passphrase, sink, cancel, NULL, err);
+    return openpgp_decrypt(test_gpg_codec(), bed_arena(), source, passphrase, sink, cancel, NULL,
+                           err);
 }
 
 /* Every offset: an error of the source is its own, never taken for damage. */

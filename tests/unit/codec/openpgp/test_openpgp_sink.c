@@ -14,7 +14,8 @@ static int open_sink(const char *text, uint64_t declared_size, struct byte_sink 
 {
     CLEANUP(secure_buffer_free) struct secure_buffer *passphrase = bed_passphrase(text);
 
-    return openpgp_sink_new(bed_arena(), passphrase, declared_size, ciphertext, ret, err);
+    return openpgp_sink_new(test_gpg_codec(), bed_arena(), passphrase, declared_size, ciphertext,
+                            ret, err);
 }
 
 /* Writes `size` bytes in pieces of `step`. */
