@@ -26,6 +26,19 @@
 /** Images in one listing. */
 #define LIMIT_IMAGES 100000
 
+/* --- services: OpenStack over HTTP --- */
+/** One token of Keystone, in bytes. */
+#define LIMIT_TOKEN_BYTES (8 * KIB)
+/** Length of a URL we ask, in bytes. */
+#define LIMIT_URL_BYTES 4096
+/** Redirects of one request. */
+#define LIMIT_HTTP_REDIRECTS 3
+/** Most of a Retry-After that is waited for, in seconds. */
+#define LIMIT_RETRY_AFTER_SECONDS 30
+/** Text of a clouds.yaml or secure.yaml, in bytes, and its nesting. */
+#define LIMIT_CLOUDS_YAML_BYTES (256 * KIB)
+#define LIMIT_CLOUDS_YAML_DEPTH 16
+
 /* --- OpenPGP messages (RFC 9580) --- */
 /** Symmetric-key encrypted session key packets in one message. */
 #define LIMIT_SKESK_PACKETS 16
