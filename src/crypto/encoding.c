@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "crypto/encoding.h"
 
+#include <string.h>
+
 static const char hex_digits[] = "0123456789abcdef";
 static const char base64_digits[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -60,4 +62,59 @@ void encode_base64(const void *bytes, size_t size, char *out)
         *out++ = rest > 1 ? base64_digits[group >> 6 & 63] : '=';
         *out++ = rest > 2 ? base64_digits[group & 63] : '=';
     }
+}
+
+/* The next character that is no white space; '\0' at the end. */
+static char next_digit(const char **text)
+{
+    *text += strspn(*text, " \t\r\n");
+    return **text == '\0' ? '\0' : *(*text)++;
+}
+
+/* Four characters to at most three bytes: their count, or -1. */
+static int decode_group(const char group[4], uint8_t out[3])
+{
+    uint32_t bits = 0;
+    int digits = 0;
+
+    while (digits < 4 && group[digits] != '=') {
+        const char *digit = strchr(base64_digits, group[digits]);
+
+        if (digit == NULL)
+            return -1;
+        bits = bits << 6 | (uint32_t)(digit - base64_digits);
+        digits++;
+    }
+    if (digits < 2 || (digits == 2 && group[3] != '='))
+        return -1;
+    bits <<= 6 * (4 - digits);
+    out[0] = (uint8_t)(bits >> 16);
+    out[1] = (uint8_t)(bits >> 8);
+    out[2] = (uint8_t)bits;
+    return digits - 1;
+}
+
+bool decode_base64(const char *text, uint8_t *out, size_t capacity, size_t *ret_size)
+{
+    size_t size = 0;
+    int count = 3;
+    char group[4];
+
+    while ((group[0] = next_digit(&text)) != '\0') {
+        uint8_t bytes[3];
+
+        /* Padding ends the text. */
+        if (count != 3)
+            return false;
+        for (size_t i = 1; i < 4; i++)
+            if ((group[i] = next_digit(&text)) == '\0')
+                return false;
+        count = decode_group(group, bytes);
+        if (count < 0 || (size_t)count > capacity - size)
+            return false;
+        memcpy(out + size, bytes, (size_t)count);
+        size += (size_t)count;
+    }
+    *ret_size = size;
+    return true;
 }

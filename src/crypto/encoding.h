@@ -19,4 +19,11 @@ size_t encode_base64_size(size_t size);
 /** Writes that text and no NUL. */
 void encode_base64(const void *bytes, size_t size, char *out);
 
+/**
+ * Reads base64 text, padded, with white space anywhere (as `openssl base64` and people write it).
+ * At most `capacity` bytes go to `out`; *ret_size is how many. False when it is no such text, or does
+ * not fit.
+ */
+bool decode_base64(const char *text, uint8_t *out, size_t capacity, size_t *ret_size);
+
 #endif
