@@ -6,7 +6,7 @@
 # shellcheck disable=SC2034 # used by who sources this
 BUILD_PACKAGES=(
     gcc libc6-dev cmake ninja-build pkg-config
-    libfuse3-dev libgcrypt20-dev libssl-dev libjson-c-dev libinih-dev zlib1g-dev libsystemd-dev
+    libfuse3-dev libgcrypt20-dev libssl-dev libjson-c-dev libcurl4-openssl-dev libyaml-dev libinih-dev zlib1g-dev libsystemd-dev
 )
 # What the quick start runs: a mount, and gpg to make images.
 # shellcheck disable=SC2034
@@ -15,6 +15,13 @@ RUN_PACKAGES=(fuse3 gnupg)
 TEST_PACKAGES=(
     libcmocka-dev clang clang-format clang-tidy shellcheck
     python3 rnp sq rsync pv curl attr qemu-utils util-linux strace
+)
+# For tests/openstack only: the three services, without those packages that would start them, and the
+# command-line client.
+# shellcheck disable=SC2034
+OPENSTACK_PACKAGES=(
+    python3-keystone python3-barbican python3-glance uwsgi-core uwsgi-plugin-python3 curl
+    python3-openstackclient python3-barbicanclient openssl
 )
 
 # require_packages NAME...: installs those that are missing; fails with the command to run when it
