@@ -6,7 +6,8 @@
 # shellcheck disable=SC2034 # used by who sources this
 BUILD_PACKAGES=(
     gcc libc6-dev cmake ninja-build pkg-config
-    libfuse3-dev libgcrypt20-dev libssl-dev libjson-c-dev libcurl4-openssl-dev libyaml-dev libinih-dev zlib1g-dev libsystemd-dev
+    libfuse3-dev libgcrypt20-dev libssl-dev libjson-c-dev libinih-dev zlib1g-dev libsystemd-dev
+    libcurl4-openssl-dev libyaml-dev
 )
 # What the quick start runs: a mount, and gpg to make images.
 # shellcheck disable=SC2034

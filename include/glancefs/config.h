@@ -26,6 +26,39 @@ enum signature_mode { SIGNATURE_OFF, SIGNATURE_IF_PRESENT, SIGNATURE_REQUIRED };
 enum consumers_mode { CONSUMERS_OFF, CONSUMERS_ON };
 enum log_target { LOG_STDERR, LOG_JOURNAL };
 
+/**
+ * How OpenStack's services are reached and who we are there. Names are those of the OS_* variables
+ * and of clouds.yaml; NULL when not set. Which source of credentials counts is decided in
+ * services/openstack/credentials.h.
+ */
+struct openstack_options {
+    char *cloud; /* an entry of clouds.yaml */
+    char *auth_url;
+    char *username;
+    char *user_id;
+    char *password; /* secret: see config_wipe_secrets */
+    char *user_domain_name;
+    char *user_domain_id;
+    char *project_name;
+    char *project_id;
+    char *project_domain_name;
+    char *project_domain_id;
+    char *application_credential_id;
+    char *application_credential_name;
+    char *application_credential_secret; /* secret */
+    char *region_name;
+    char *interface; /* public, internal or admin; NULL: public */
+    char *image_endpoint_override;
+    char *key_manager_endpoint_override;
+    char *cafile; /* certificates trusted instead of the system's */
+    char *proxy;
+    bool allow_http;
+    unsigned connect_timeout_seconds;
+    unsigned stall_timeout_seconds;
+    unsigned request_timeout_seconds;
+    unsigned retries;
+};
+
 /** All settings, typed. Read-only for everybody but config.c; strings are owned by it. */
 struct config {
     char *cloud;             /* "local:DIR" or "openstack[:NAME]"; NULL when not set */
@@ -49,7 +82,7 @@ struct config {
     bool require_hash;
     enum signature_mode signature;
     enum consumers_mode consumers;
-    bool allow_http;
+    struct openstack_options openstack;
     enum aead_mode aead;
     enum codec_engine engine;
     char *keyring;    /* GNUPGHOME for messages to public keys; NULL: none */
@@ -89,8 +122,12 @@ int config_set(struct config *config, const char *name, const char *value, const
  *  of "ro". "config=FILE" is let be: that file had to be loaded before. */
 int config_set_mount_options(struct config *config, const char *options, struct error *err);
 
-/** Checks what only all options together can tell; call it last. */
-int config_validate(const struct config *config, struct error *err);
+/** Completes and checks what only all options together can tell; call it last. A cloud of clouds.yaml
+ *  or an os_auth_url without `cloud` makes it "openstack". */
+int config_validate(struct config *config, struct error *err);
+
+/** Wipes and forgets passwords and secrets, once whoever uses them has them in locked memory. */
+void config_wipe_secrets(struct config *config);
 
 /** The i-th row of the option table, NULL past the last. Static storage. */
 const struct config_option *config_option_at(size_t index);

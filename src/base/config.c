@@ -16,6 +16,9 @@
 #define SECTION "glancefs"
 #define ENVIRONMENT_PREFIX "GLANCEFS_"
 #define OPTION_NAME_BYTES 64
+#define OPENSTACK_NAME "openstack"
+#define MAXIMUM_TIMEOUT_SECONDS 86400U
+#define MAXIMUM_RETRIES 10U
 
 /* Options that mount(8) and fstab add for themselves, and those that always hold anyway. */
 static const char *const ignored_mount_options[] = {
@@ -49,10 +52,48 @@ int config_new(struct config **ret, struct error *err)
     return 0;
 }
 
+static void wipe_secret(char **secret)
+{
+    if (*secret != NULL)
+        explicit_bzero(*secret, strlen(*secret));
+    free(*secret);
+    *secret = NULL;
+}
+
+void config_wipe_secrets(struct config *config)
+{
+    wipe_secret(&config->openstack.password);
+    wipe_secret(&config->openstack.application_credential_secret);
+}
+
+static void clear_openstack(struct openstack_options *openstack)
+{
+    free(openstack->cloud);
+    free(openstack->auth_url);
+    free(openstack->username);
+    free(openstack->user_id);
+    free(openstack->user_domain_name);
+    free(openstack->user_domain_id);
+    free(openstack->project_name);
+    free(openstack->project_id);
+    free(openstack->project_domain_name);
+    free(openstack->project_domain_id);
+    free(openstack->application_credential_id);
+    free(openstack->application_credential_name);
+    free(openstack->region_name);
+    free(openstack->interface);
+    free(openstack->image_endpoint_override);
+    free(openstack->key_manager_endpoint_override);
+    free(openstack->cafile);
+    free(openstack->proxy);
+}
+
 void config_free(struct config *config)
 {
     if (config == NULL)
         return;
+    config_wipe_secrets(config);
+    clear_openstack(&config->openstack);
     free(config->cloud);
     free(config->cache);
     free(config->foreign_owners);
@@ -149,6 +190,7 @@ int config_load_file(struct config *config, const char *path, struct error *err)
         return error_set(err, ERROR_INVALID, "%s: holds a NUL byte", path);
     reading.next = text;
     bad_line = ini_parse_stream(read_line, &reading, take_option, &reading);
+    explicit_bzero(text, size); /* os_password may have been in it */
     if (reading.failed)
         return -1;
     if (bad_line != 0)
@@ -231,8 +273,45 @@ static bool is_cloud_name(const char *cloud)
            (strncmp(cloud, "openstack:", 10) == 0 && cloud[10] != '\0');
 }
 
-int config_validate(const struct config *config, struct error *err)
+/* `cloud` by what os_cloud says, when they do not contradict each other. */
+static int complete_cloud(struct config *config, struct error *err)
 {
+    const struct openstack_options *openstack = &config->openstack;
+
+    if (config->cloud == NULL && (openstack->cloud != NULL || openstack->auth_url != NULL)) {
+        config->cloud = strdup(OPENSTACK_NAME);
+        if (config->cloud == NULL)
+            return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    }
+    if (openstack->cloud == NULL || strcmp(config->cloud, OPENSTACK_NAME) == 0)
+        return 0;
+    if (strncmp(config->cloud, OPENSTACK_NAME ":", sizeof OPENSTACK_NAME) == 0 &&
+        strcmp(config->cloud + sizeof OPENSTACK_NAME, openstack->cloud) == 0)
+        return 0;
+    return error_set(err, ERROR_INVALID, "os_cloud %s contradicts cloud %s", openstack->cloud,
+                     config->cloud);
+}
+
+static int check_network(const struct openstack_options *openstack, struct error *err)
+{
+    if (openstack->connect_timeout_seconds < 1 || openstack->stall_timeout_seconds < 1 ||
+        openstack->request_timeout_seconds < 1)
+        return error_set(err, ERROR_INVALID,
+                         "connect_timeout, stall_timeout and request_timeout must be at least 1");
+    if (openstack->connect_timeout_seconds > MAXIMUM_TIMEOUT_SECONDS ||
+        openstack->stall_timeout_seconds > MAXIMUM_TIMEOUT_SECONDS ||
+        openstack->request_timeout_seconds > MAXIMUM_TIMEOUT_SECONDS)
+        return error_set(err, ERROR_INVALID, "a timeout is over %u seconds",
+                         MAXIMUM_TIMEOUT_SECONDS);
+    if (openstack->retries > MAXIMUM_RETRIES)
+        return error_set(err, ERROR_INVALID, "retries must be 0 to %u", MAXIMUM_RETRIES);
+    return 0;
+}
+
+int config_validate(struct config *config, struct error *err)
+{
+    if (complete_cloud(config, err) < 0 || check_network(&config->openstack, err) < 0)
+        return -1;
     if (config->cloud != NULL && !is_cloud_name(config->cloud))
         return error_set(err, ERROR_INVALID,
                          "bad value '%s' for cloud, which takes local:DIR|openstack[:NAME]",

@@ -25,6 +25,16 @@ static bool parse_string(const char *value, void *setting)
     return true;
 }
 
+/* The value that is replaced is wiped: it may be a password. */
+static bool parse_secret(const char *value, void *setting)
+{
+    char **secret = setting;
+
+    if (*secret != NULL)
+        explicit_bzero(*secret, strlen(*secret));
+    return parse_string(value, setting);
+}
+
 static bool parse_boolean(const char *value, void *setting)
 {
     static const char *const words[] = {"no", "yes", "false", "true", "off", "on", "0", "1"};
@@ -175,8 +185,15 @@ static int word_index(const char *words, const char *value)
 #define CONSUMERS_WORDS "off|on"
 #define AEAD_WORDS "none|ocb|gcm|librepgp-ocb"
 #define ENGINE_WORDS "native|gpgme"
+#define INTERFACE_WORDS "public|internal|admin"
 #define LOG_WORDS "stderr|journal"
 #define LOG_LEVEL_WORDS "error|warning|info|debug"
+
+/* One of the words, kept as text: whether it was set at all matters. */
+static bool parse_interface(const char *value, void *setting)
+{
+    return word_index(INTERFACE_WORDS, value) >= 0 && parse_string(value, setting);
+}
 
 DEFINE_WORD_PARSER(verify, verify_mode, VERIFY_WORDS)
 DEFINE_WORD_PARSER(key_encoding, key_encoding, KEY_ENCODING_WORDS)
@@ -242,8 +259,55 @@ static const struct option_row rows[] = {
         "whether image signatures are verified"),
     ROW(consumers, parse_consumers, CONSUMERS_WORDS, "off",
         "register as a consumer of the secrets that are used"),
-    ROW(allow_http, parse_boolean, "yes|no", "no",
-        "talk to services without TLS on other machines, too"),
+    ROW_NAMED("allow_http", openstack.allow_http, parse_boolean, "yes|no", "no",
+              "talk to services without TLS on other machines, too"),
+    ROW_NAMED("cafile", openstack.cafile, parse_string, "FILE", "",
+              "certificates to trust instead of the system's, PEM"),
+    ROW_NAMED("proxy", openstack.proxy, parse_string, "URL", "",
+              "proxy for all requests; those of the environment are not used"),
+    ROW_NAMED("connect_timeout", openstack.connect_timeout_seconds, parse_number, "SECONDS", "10",
+              "how long a connection to a service may take"),
+    ROW_NAMED("stall_timeout", openstack.stall_timeout_seconds, parse_number, "SECONDS", "60",
+              "how long a service may send and take nothing"),
+    ROW_NAMED("request_timeout", openstack.request_timeout_seconds, parse_number, "SECONDS", "120",
+              "how long a request without image data may take, retries included"),
+    ROW_NAMED("retries", openstack.retries, parse_number, "NUMBER", "3",
+              "how often a failed request is tried again where that does no harm, up to 10"),
+    ROW_NAMED("os_cloud", openstack.cloud, parse_string, "NAME", "",
+              "an entry of clouds.yaml; the same as cloud=openstack:NAME"),
+    ROW_NAMED("os_auth_url", openstack.auth_url, parse_string, "URL", "",
+              "the identity service (Keystone v3)"),
+    ROW_NAMED("os_username", openstack.username, parse_string, "NAME", "", "our user"),
+    ROW_NAMED("os_user_id", openstack.user_id, parse_string, "ID", "",
+              "our user by id, without a domain"),
+    ROW_NAMED("os_password", openstack.password, parse_secret, "PASSWORD", "",
+              "our password; better in a file that only we may read"),
+    ROW_NAMED("os_user_domain_name", openstack.user_domain_name, parse_string, "NAME", "",
+              "domain of our user; default: the domain with the id default"),
+    ROW_NAMED("os_user_domain_id", openstack.user_domain_id, parse_string, "ID", "",
+              "domain of our user, by id"),
+    ROW_NAMED("os_project_name", openstack.project_name, parse_string, "NAME", "",
+              "project to work in"),
+    ROW_NAMED("os_project_id", openstack.project_id, parse_string, "ID", "",
+              "project to work in, by id, without a domain"),
+    ROW_NAMED("os_project_domain_name", openstack.project_domain_name, parse_string, "NAME", "",
+              "domain of the project; default: the domain with the id default"),
+    ROW_NAMED("os_project_domain_id", openstack.project_domain_id, parse_string, "ID", "",
+              "domain of the project, by id"),
+    ROW_NAMED("os_application_credential_id", openstack.application_credential_id, parse_string,
+              "ID", "", "an application credential instead of a user and a project"),
+    ROW_NAMED("os_application_credential_name", openstack.application_credential_name, parse_string,
+              "NAME", "", "an application credential by name; needs the user, too"),
+    ROW_NAMED("os_application_credential_secret", openstack.application_credential_secret,
+              parse_secret, "SECRET", "", "its secret"),
+    ROW_NAMED("os_region_name", openstack.region_name, parse_string, "REGION", "",
+              "region of the services; default: the first in the catalog"),
+    ROW_NAMED("os_interface", openstack.interface, parse_interface, INTERFACE_WORDS, "",
+              "which endpoints of the catalog are used; default: public"),
+    ROW_NAMED("os_image_endpoint_override", openstack.image_endpoint_override, parse_string, "URL",
+              "", "the image service (Glance), whatever the catalog says"),
+    ROW_NAMED("os_key_manager_endpoint_override", openstack.key_manager_endpoint_override,
+              parse_string, "URL", "", "the key manager (Barbican), whatever the catalog says"),
     ROW(aead, parse_aead, AEAD_WORDS, "none", "authenticated encryption of written images"),
     ROW(engine, parse_engine, ENGINE_WORDS, "native",
         "who decrypts and encrypts: our own code, or GnuPG through gpgme"),

@@ -64,7 +64,7 @@ static void the_defaults_are_those_of_the_manual(void **state)
     assert_true(config->require_hash);
     assert_int_equal(config->signature, SIGNATURE_OFF);
     assert_int_equal(config->consumers, CONSUMERS_OFF);
-    assert_false(config->allow_http);
+    assert_false(config->openstack.allow_http);
     assert_int_equal(config->aead, AEAD_NONE);
     assert_int_equal(config->threads, 2);
     assert_int_equal(config->log, LOG_STDERR);
@@ -139,9 +139,9 @@ static void flags_take_the_words_of_every_habit(void **state)
 
     for (size_t i = 0; i < ELEMENTS_OF(yes); i++) {
         assert_succeeds(config_set(fixture->config, "allow_http", yes[i], "test", &err));
-        assert_true(fixture->config->allow_http);
+        assert_true(fixture->config->openstack.allow_http);
         assert_succeeds(config_set(fixture->config, "allow_http", no[i], "test", &err));
-        assert_false(fixture->config->allow_http);
+        assert_false(fixture->config->openstack.allow_http);
     }
     for (size_t i = 0; i < ELEMENTS_OF(wrong); i++)
         assert_fails(ERROR_INVALID,
@@ -495,6 +495,85 @@ static void values_out_of_range_are_refused(void **state)
 
 #define with_fixture(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+/* --- OpenStack --- */
+
+static void an_entry_of_clouds_yaml_or_an_auth_url_makes_the_cloud_openstack(void **state)
+{
+    static const char *const names[] = {"os_cloud", "os_auth_url"};
+    struct error err = ERROR_INIT;
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(names); i++) {
+        CLEANUP(config_free) struct config *config = NULL;
+
+        assert_succeeds(config_new(&config, &err));
+        assert_succeeds(config_set(config, names[i], "prod", "test", &err));
+        assert_succeeds(config_validate(config, &err));
+        assert_string_equal(config->cloud, "openstack");
+    }
+}
+
+static void os_cloud_must_not_contradict_the_cloud(void **state)
+{
+    static const char *const right[] = {"openstack", "openstack:prod"};
+    static const char *const wrong[] = {"local:/srv", "openstack:test", "openstack:pro",
+                                        "openstack:prod2"};
+    struct fixture *fixture = *state;
+    struct error err = ERROR_INIT;
+
+    assert_succeeds(config_set(fixture->config, "os_cloud", "prod", "test", &err));
+    for (size_t i = 0; i < ELEMENTS_OF(right); i++) {
+        assert_succeeds(config_set(fixture->config, "cloud", right[i], "test", &err));
+        assert_succeeds(config_validate(fixture->config, &err));
+        assert_string_equal(fixture->config->cloud, right[i]);
+    }
+    for (size_t i = 0; i < ELEMENTS_OF(wrong); i++) {
+        assert_succeeds(config_set(fixture->config, "cloud", wrong[i], "test", &err));
+        assert_fails(ERROR_INVALID, config_validate(fixture->config, &err));
+        assert_message_has("contradicts");
+    }
+}
+
+static void time_limits_and_retries_have_bounds(void **state)
+{
+    static const char *const names[] = {"connect_timeout", "stall_timeout", "request_timeout"};
+    struct error err = ERROR_INIT;
+
+    (void)state;
+    for (size_t i = 0; i <= ELEMENTS_OF(names); i++) {
+        CLEANUP(config_free) struct config *config = NULL;
+        const char *name = i < ELEMENTS_OF(names) ? names[i] : "retries";
+
+        assert_succeeds(config_new(&config, &err));
+        if (i < ELEMENTS_OF(names)) {
+            assert_succeeds(config_set(config, name, "0", "test", &err));
+            assert_fails(ERROR_INVALID, config_validate(config, &err));
+        }
+        assert_succeeds(config_set(config, name, "86401", "test", &err));
+        assert_fails(ERROR_INVALID, config_validate(config, &err));
+        assert_succeeds(config_set(config, name, "10", "test", &err));
+        assert_succeeds(config_validate(config, &err));
+    }
+}
+
+static void wiped_secrets_are_gone_and_names_stay(void **state)
+{
+    struct fixture *fixture = *state;
+    struct openstack_options *openstack = &fixture->config->openstack;
+    struct error err = ERROR_INIT;
+
+    assert_succeeds(config_set(fixture->config, "os_username", "demo", "test", &err));
+    assert_succeeds(config_set(fixture->config, "os_password", "one", "test", &err));
+    assert_succeeds(config_set(fixture->config, "os_password", "other", "test", &err));
+    assert_string_equal(openstack->password, "other");
+    assert_succeeds(
+        config_set(fixture->config, "os_application_credential_secret", "s3cret", "test", &err));
+    config_wipe_secrets(fixture->config);
+    assert_null(openstack->password);
+    assert_null(openstack->application_credential_secret);
+    assert_string_equal(openstack->username, "demo");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -521,6 +600,10 @@ int main(void)
         with_fixture(the_defaults_are_valid),
         cmocka_unit_test(letting_others_in_needs_an_explicit_owner),
         cmocka_unit_test(values_out_of_range_are_refused),
+        cmocka_unit_test(an_entry_of_clouds_yaml_or_an_auth_url_makes_the_cloud_openstack),
+        with_fixture(os_cloud_must_not_contradict_the_cloud),
+        cmocka_unit_test(time_limits_and_retries_have_bounds),
+        with_fixture(wiped_secrets_are_gone_and_names_stay),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

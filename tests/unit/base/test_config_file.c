@@ -61,7 +61,7 @@ static void a_file_sets_options_before_any_section_and_in_its_own(void **state)
     assert_string_equal(fixture->config->cloud, "local:/srv/images");
     assert_int_equal(fixture->config->verify, VERIFY_STREAM);
     assert_int_equal(fixture->config->max_memory_bytes, UINT64_C(1) << 30);
-    assert_true(fixture->config->allow_http);
+    assert_true(fixture->config->openstack.allow_http);
 }
 
 static void white_space_around_names_and_values_means_nothing(void **state)
