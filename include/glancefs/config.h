@@ -81,7 +81,13 @@ struct config {
     char *foreign_owners; /* comma-separated project ids; NULL for none */
     bool require_hash;
     enum signature_mode signature;
+    char *
+        trusted_certificates; /* a PEM file, or ids of certificates in the key manager; NULL: none */
+    char *signing_key;        /* PEM file of the private key that signs uploads; NULL: none */
+    char *signing_certificate; /* id of its certificate in the key manager; NULL without a key */
     enum consumers_mode consumers;
+    char *
+        container_format; /* of images that `upload` makes where `encrypted` is refused; NULL: none */
     struct openstack_options openstack;
     enum aead_mode aead;
     enum codec_engine engine;

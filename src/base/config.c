@@ -97,6 +97,10 @@ void config_free(struct config *config)
     free(config->cloud);
     free(config->cache);
     free(config->foreign_owners);
+    free(config->trusted_certificates);
+    free(config->signing_key);
+    free(config->signing_certificate);
+    free(config->container_format);
     free(config->keyring);
     free(config->runtime);
     free(config);
@@ -308,9 +312,22 @@ static int check_network(const struct openstack_options *openstack, struct error
     return 0;
 }
 
+static int check_signatures(const struct config *config, struct error *err)
+{
+    if (config->signature == SIGNATURE_REQUIRED && config->trusted_certificates == NULL)
+        return error_set(
+            err, ERROR_INVALID,
+            "signature=required needs trusted_certificates: say who may vouch for images");
+    if ((config->signing_key == NULL) != (config->signing_certificate == NULL))
+        return error_set(err, ERROR_INVALID,
+                         "signing_key and signing_certificate go together: set both or neither");
+    return 0;
+}
+
 int config_validate(struct config *config, struct error *err)
 {
-    if (complete_cloud(config, err) < 0 || check_network(&config->openstack, err) < 0)
+    if (complete_cloud(config, err) < 0 || check_network(&config->openstack, err) < 0 ||
+        check_signatures(config, err) < 0)
         return -1;
     if (config->cloud != NULL && !is_cloud_name(config->cloud))
         return error_set(err, ERROR_INVALID,

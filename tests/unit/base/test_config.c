@@ -513,6 +513,23 @@ static void an_entry_of_clouds_yaml_or_an_auth_url_makes_the_cloud_openstack(voi
     }
 }
 
+static void signatures_need_those_who_vouch_for_them(void **state)
+{
+    const struct setting none = {NULL, NULL};
+    const struct setting required = {"signature", "required"};
+    const struct setting trusted = {"trusted_certificates", "/etc/ca.pem"};
+    const struct setting key = {"signing_key", "/etc/key.pem"};
+    const struct setting certificate = {"signing_certificate", "some-id"};
+
+    (void)state;
+    assert_true(is_refused(required, none));
+    assert_false(is_refused(required, trusted));
+    assert_false(is_refused((struct setting){"signature", "if-present"}, none));
+    assert_true(is_refused(key, none));
+    assert_true(is_refused(certificate, none));
+    assert_false(is_refused(key, certificate));
+}
+
 static void os_cloud_must_not_contradict_the_cloud(void **state)
 {
     static const char *const right[] = {"openstack", "openstack:prod"};
@@ -601,6 +618,7 @@ int main(void)
         cmocka_unit_test(letting_others_in_needs_an_explicit_owner),
         cmocka_unit_test(values_out_of_range_are_refused),
         cmocka_unit_test(an_entry_of_clouds_yaml_or_an_auth_url_makes_the_cloud_openstack),
+        cmocka_unit_test(signatures_need_those_who_vouch_for_them),
         with_fixture(os_cloud_must_not_contradict_the_cloud),
         cmocka_unit_test(time_limits_and_retries_have_bounds),
         with_fixture(wiped_secrets_are_gone_and_names_stay),
