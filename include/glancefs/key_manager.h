@@ -21,6 +21,20 @@ struct secret_metadata {
     char name[256];       /* empty when unnamed */
 };
 
+/**
+ * Who uses a secret, as Barbican keeps it beside the secret so that people see what would break
+ * without it. Consumers only inform: nothing refuses to delete a secret that has some.
+ */
+struct secret_consumer {
+    const char *service;       /* OpenStack's service type: "image", "compute" */
+    const char *resource_type; /* "image", ... */
+    const char *resource_id;   /* at most SECRET_CONSUMER_ID_BYTES: more does not fit its column */
+};
+
+/** Bytes of the longest resource_id, without a NUL, and of the other two. */
+#define SECRET_CONSUMER_ID_BYTES 36
+#define SECRET_CONSUMER_TEXT_BYTES 255
+
 /** How a payload becomes a passphrase. */
 enum key_encoding {
     KEY_ENCODING_AUTO,   /* type `passphrase`: raw; any other type: hex (os-brick's rule) */
@@ -39,6 +53,12 @@ struct key_manager_ops {
     int (*store)(struct key_manager *manager, const struct secret_metadata *metadata,
                  const struct secure_buffer *payload, struct cancel *cancel, char ret_id[37],
                  struct error *err);
+    int (*add_consumer)(struct key_manager *manager, const char *secret_id,
+                        const struct secret_consumer *consumer, struct cancel *cancel,
+                        struct error *err);
+    int (*remove_consumer)(struct key_manager *manager, const char *secret_id,
+                           const struct secret_consumer *consumer, struct cancel *cancel,
+                           struct error *err);
     void (*free)(struct key_manager *manager);
 };
 
@@ -58,6 +78,19 @@ int key_manager_get_payload(struct key_manager *manager, const char *secret_id,
 int key_manager_store(struct key_manager *manager, const struct secret_metadata *metadata,
                       const struct secure_buffer *payload, struct cancel *cancel, char ret_id[37],
                       struct error *err);
+
+/**
+ * Registers `consumer` with the secret; one that is registered already stays so.
+ * ERROR_INVALID when a text is empty or too long.
+ */
+int key_manager_add_consumer(struct key_manager *manager, const char *secret_id,
+                             const struct secret_consumer *consumer, struct cancel *cancel,
+                             struct error *err);
+
+/** Withdraws `consumer`; one that is not registered, or whose secret is gone, is no error. */
+int key_manager_remove_consumer(struct key_manager *manager, const char *secret_id,
+                                const struct secret_consumer *consumer, struct cancel *cancel,
+                                struct error *err);
 
 /**
  * The passphrase that secret `secret_id` stands for, by `encoding`: metadata (which only

@@ -70,6 +70,44 @@ int key_manager_store(struct key_manager *manager, const struct secret_metadata 
     return manager->ops->store(manager, metadata, payload, cancel, ret_id, err);
 }
 
+static int check_text(const char *name, const char *text, size_t limit, struct error *err)
+{
+    const size_t length = strlen(text);
+
+    if (length == 0 || length > limit)
+        return error_set(err, ERROR_INVALID, "%s of a consumer must be 1 to %zu bytes", name,
+                         limit);
+    return 0;
+}
+
+static int check_consumer(const struct secret_consumer *consumer, struct error *err)
+{
+    if (check_text("service", consumer->service, SECRET_CONSUMER_TEXT_BYTES, err) < 0 ||
+        check_text("resource_type", consumer->resource_type, SECRET_CONSUMER_TEXT_BYTES, err) < 0)
+        return -1;
+    return check_text("resource_id", consumer->resource_id, SECRET_CONSUMER_ID_BYTES, err);
+}
+
+int key_manager_add_consumer(struct key_manager *manager, const char *secret_id,
+                             const struct secret_consumer *consumer, struct cancel *cancel,
+                             struct error *err)
+{
+    if (check_consumer(consumer, err) < 0 || check_id(secret_id, cancel, err) < 0)
+        return -1;
+    return manager->ops->add_consumer(manager, secret_id, consumer, cancel, err);
+}
+
+int key_manager_remove_consumer(struct key_manager *manager, const char *secret_id,
+                                const struct secret_consumer *consumer, struct cancel *cancel,
+                                struct error *err)
+{
+    if (check_consumer(consumer, err) < 0 || check_id(secret_id, cancel, err) < 0)
+        return -1;
+    if (manager->ops->remove_consumer(manager, secret_id, consumer, cancel, err) == 0)
+        return 0;
+    return err->kind == ERROR_NO_KEY ? 0 : -1;
+}
+
 void key_manager_free(struct key_manager *manager)
 {
     if (manager != NULL)

@@ -270,14 +270,148 @@ static int store(struct key_manager *manager, const struct secret_metadata *meta
     return 0;
 }
 
+/* --- consumers --- */
+
+static bool same_member(struct json_object *entry, const char *name, const char *text)
+{
+    struct json_object *member = json_object_object_get(entry, name);
+
+    return json_object_is_type(member, json_type_string) &&
+           strcmp(json_object_get_string(member), text) == 0;
+}
+
+/* Its place in the array, or the array's length. */
+static size_t find_consumer(struct json_object *consumers, const struct secret_consumer *consumer)
+{
+    const size_t count = json_object_array_length(consumers);
+
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *entry = json_object_array_get_idx(consumers, i);
+
+        if (json_object_is_type(entry, json_type_object) &&
+            same_member(entry, "service", consumer->service) &&
+            same_member(entry, "resource_type", consumer->resource_type) &&
+            same_member(entry, "resource_id", consumer->resource_id))
+            return i;
+    }
+    return count;
+}
+
+/* The array of the document, made when it is absent; NULL when there is something else. */
+static struct json_object *consumers_of(struct json_object *document, struct error *err)
+{
+    struct json_object *consumers = json_object_object_get(document, "consumers");
+
+    if (consumers == NULL) {
+        consumers = json_object_new_array();
+        if (consumers == NULL || json_object_object_add(document, "consumers", consumers) < 0) {
+            (void)json_object_put(consumers);
+            (void)error_set(err, ERROR_EXHAUSTED, "out of memory");
+            return NULL;
+        }
+    }
+    if (json_object_is_type(consumers, json_type_array))
+        return consumers;
+    (void)error_set(err, ERROR_INVALID, "consumers is not an array");
+    return NULL;
+}
+
+static int append_consumer(struct json_object *consumers, const struct secret_consumer *consumer,
+                           struct error *err)
+{
+    CLEANUP(json_object_put) struct json_object *entry = json_object_new_object();
+
+    if (entry == NULL)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    if (json_document_set_text(entry, "service", consumer->service, err) < 0 ||
+        json_document_set_text(entry, "resource_type", consumer->resource_type, err) < 0 ||
+        json_document_set_text(entry, "resource_id", consumer->resource_id, err) < 0)
+        return -1;
+    if (json_object_array_add(consumers, entry) < 0)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    entry = NULL; /* the array's now */
+    return 0;
+}
+
+/* Brings the document to where `consumer` is there, or is not; *ret_changed tells whether it was
+ * not so before. */
+static int change_document(struct json_object *document, const struct secret_consumer *consumer,
+                           bool adds, bool *ret_changed, struct error *err)
+{
+    struct json_object *consumers = consumers_of(document, err);
+    size_t index;
+
+    if (consumers == NULL)
+        return -1;
+    index = find_consumer(consumers, consumer);
+    *ret_changed = adds == (index == json_object_array_length(consumers));
+    if (!*ret_changed)
+        return 0;
+    if (adds)
+        return append_consumer(consumers, consumer, err);
+    (void)json_object_array_del_idx(consumers, index, 1);
+    return 0;
+}
+
+/* A payload without metadata gets some: a consumer has to stand somewhere. */
+static int read_or_make_document(int fd, const char *id, struct json_object **ret,
+                                 struct error *err)
+{
+    static const struct secret_metadata metadata = {.secret_type = DEFAULT_TYPE};
+
+    if (read_document(fd, id, ret, err) < 0)
+        return -1;
+    return *ret != NULL ? 0 : new_document(&metadata, ret, err);
+}
+
+static int change_consumer(struct key_manager *manager, const char *id,
+                           const struct secret_consumer *consumer, bool adds, struct cancel *cancel,
+                           struct error *err)
+{
+    CLEANUP(json_object_put) struct json_object *document = NULL;
+    CLEANUP(fd_close) int lock_fd = -1;
+    struct secret_metadata metadata;
+    char name[FILE_NAME_BYTES];
+    bool changed = false;
+    int fd;
+
+    metadata_name(id, name);
+    if (find_secret(manager, id, cancel, &fd, &metadata, err) < 0 ||
+        local_directory_lock(fd, LOCAL_LOCK_EXCLUSIVE, &lock_fd, err) < 0 ||
+        read_or_make_document(fd, id, &document, err) < 0)
+        return -1;
+    if (change_document(document, consumer, adds, &changed, err) < 0 ||
+        (changed && local_document_write(fd, name, document, err) < 0))
+        return error_prefix(err, "secret %s", id);
+    return 0;
+}
+
+static int add_consumer(struct key_manager *manager, const char *secret_id,
+                        const struct secret_consumer *consumer, struct cancel *cancel,
+                        struct error *err)
+{
+    return change_consumer(manager, secret_id, consumer, true, cancel, err);
+}
+
+static int remove_consumer(struct key_manager *manager, const char *secret_id,
+                           const struct secret_consumer *consumer, struct cancel *cancel,
+                           struct error *err)
+{
+    return change_consumer(manager, secret_id, consumer, false, cancel, err);
+}
+
 static void free_keys(struct key_manager *manager)
 {
     local_directory_free(((struct local_keys *)manager)->directory);
     free(manager);
 }
 
-static const struct key_manager_ops ops = {
-    .get_metadata = get_metadata, .get_payload = get_payload, .store = store, .free = free_keys};
+static const struct key_manager_ops ops = {.get_metadata = get_metadata,
+                                           .get_payload = get_payload,
+                                           .store = store,
+                                           .add_consumer = add_consumer,
+                                           .remove_consumer = remove_consumer,
+                                           .free = free_keys};
 
 int local_keys_new(const char *path, struct secure_arena *arena, struct key_manager **ret,
                    struct error *err)

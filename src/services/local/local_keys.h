@@ -3,7 +3,8 @@
  * The key manager of a local cloud: in the directory `secrets`, `<secret-id>.json` is Barbican's
  * metadata and `<secret-id>.payload` the payload's exact bytes. A payload alone is a secret of type
  * "opaque", Barbican's default. Metadata alone is a secret whose payload was never stored. A past
- * `expiration` makes a secret absent. The metadata may ask for faults (local_fault.h).
+ * `expiration` makes a secret absent. Consumers stand in the metadata, as Barbican 1.1 shows them.
+ * The metadata may ask for faults (local_fault.h).
  */
 #ifndef SERVICES_LOCAL_LOCAL_KEYS_H
 #define SERVICES_LOCAL_LOCAL_KEYS_H

@@ -21,6 +21,7 @@ struct fake_manager {
     unsigned metadata_calls;
     unsigned payload_calls;
     unsigned stores;
+    unsigned consumer_calls;
     unsigned frees;
 };
 
@@ -58,6 +59,17 @@ static int fake_store(struct key_manager *manager, const struct secret_metadata 
     return 0;
 }
 
+static int fake_change_consumer(struct key_manager *manager, const char *secret_id,
+                                const struct secret_consumer *consumer, struct cancel *cancel,
+                                struct error *err)
+{
+    struct fake_manager *fake = (struct fake_manager *)manager;
+
+    (void)secret_id, (void)consumer, (void)cancel;
+    fake->consumer_calls++;
+    return fake->refuses == ERROR_NONE ? 0 : error_set(err, fake->refuses, "refused");
+}
+
 static void fake_free(struct key_manager *manager)
 {
     ((struct fake_manager *)manager)->frees++;
@@ -66,6 +78,8 @@ static void fake_free(struct key_manager *manager)
 static const struct key_manager_ops fake_ops = {.get_metadata = fake_get_metadata,
                                                 .get_payload = fake_get_payload,
                                                 .store = fake_store,
+                                                .add_consumer = fake_change_consumer,
+                                                .remove_consumer = fake_change_consumer,
                                                 .free = fake_free};
 
 static struct fake_manager fake_with(void **state, const char *type, const void *payload,
@@ -93,6 +107,41 @@ static void an_id_that_is_no_uuid_is_no_key(void **state)
                      key_manager_get_payload(&fake.manager, ids[i], NULL, &payload, &err));
     }
     assert_int_equal(fake.metadata_calls + fake.payload_calls, 0);
+}
+
+static void a_consumer_that_fits_no_column_is_not_sent(void **state)
+{
+    static const char too_long[] = "host:7b97a3a7-3d5c-4b6f-9f4e-2f1f3a5d9c10";
+    static const struct secret_consumer bad[] = {
+        {"", "image", ID}, {"image", "", ID}, {"image", "image", ""}, {"image", "image", too_long}};
+    struct fake_manager fake = fake_with(state, "opaque", "x", 1);
+    struct error err;
+
+    for (size_t i = 0; i < ELEMENTS_OF(bad); i++) {
+        assert_fails(ERROR_INVALID,
+                     key_manager_add_consumer(&fake.manager, ID, &bad[i], NULL, &err));
+        assert_fails(ERROR_INVALID,
+                     key_manager_remove_consumer(&fake.manager, ID, &bad[i], NULL, &err));
+    }
+    assert_int_equal(fake.consumer_calls, 0);
+}
+
+static void a_consumer_of_a_secret_that_is_gone_is_removed(void **state)
+{
+    static const struct secret_consumer consumer = {"image", "image", ID};
+    struct fake_manager fake = fake_with(state, "opaque", "x", 1);
+    struct error err;
+
+    fake.refuses = ERROR_NO_KEY;
+    assert_succeeds(key_manager_remove_consumer(&fake.manager, ID, &consumer, NULL, &err));
+    assert_fails(ERROR_NO_KEY, key_manager_add_consumer(&fake.manager, ID, &consumer, NULL, &err));
+    fake.refuses = ERROR_DENIED;
+    assert_fails(ERROR_DENIED,
+                 key_manager_remove_consumer(&fake.manager, ID, &consumer, NULL, &err));
+    assert_int_equal(fake.consumer_calls, 3);
+    assert_fails(ERROR_NO_KEY,
+                 key_manager_add_consumer(&fake.manager, REFERENCE, &consumer, NULL, &err));
+    assert_int_equal(fake.consumer_calls, 3);
 }
 
 static void an_empty_payload_is_rejected(void **state)
@@ -248,6 +297,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_id_that_is_no_uuid_is_no_key),
+        cmocka_unit_test(a_consumer_that_fits_no_column_is_not_sent),
+        cmocka_unit_test(a_consumer_of_a_secret_that_is_gone_is_removed),
         cmocka_unit_test(an_empty_payload_is_rejected),
         cmocka_unit_test(a_payload_over_the_limit_is_rejected),
         cmocka_unit_test(only_known_types_and_sound_payloads_are_stored),

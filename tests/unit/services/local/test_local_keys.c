@@ -280,6 +280,80 @@ static void no_message_holds_the_payload(void **state)
     assert_null(strstr(err.message, "hunter2"));
 }
 
+/* --- consumers --- */
+
+static const struct secret_consumer image_consumer = {"image", "image", IMAGE_ID};
+static const struct secret_consumer other_consumer = {"image", "image", OTHER_ID};
+
+static void add_consumer(struct local_cloud_fixture *fixture,
+                         const struct secret_consumer *consumer)
+{
+    struct error err;
+
+    assert_succeeds(key_manager_add_consumer(fixture->cloud->keys, KEY_ID, consumer, NULL, &err));
+}
+
+static size_t count_text(struct local_cloud_fixture *fixture, const char *text)
+{
+    size_t size;
+    size_t count = 0;
+    CLEANUP(memory_free)
+    uint8_t *document = temp_dir_read(fixture->dir, "secrets/" KEY_ID ".json", &size);
+    const uint8_t *next = document;
+
+    while ((next = memmem(next, size - (size_t)(next - document), text, strlen(text))) != NULL) {
+        count++;
+        next++;
+    }
+    return count;
+}
+
+static void consumers_come_and_go(void **state)
+{
+    CLEANUP(local_cloud_fixture_free)
+    struct local_cloud_fixture *fixture = local_cloud_fixture_new(*state);
+    struct error err;
+
+    write_secret_file(fixture, KEY_ID, ".json", "{\"name\":\"disk key\"}");
+    write_secret_file(fixture, KEY_ID, ".payload", "key");
+    add_consumer(fixture, &image_consumer);
+    add_consumer(fixture, &other_consumer);
+    add_consumer(fixture, &image_consumer);
+    assert_int_equal(count_text(fixture, IMAGE_ID), 1);
+    assert_int_equal(count_text(fixture, OTHER_ID), 1);
+    for (unsigned i = 0; i < 2; i++)
+        assert_succeeds(
+            key_manager_remove_consumer(fixture->cloud->keys, KEY_ID, &image_consumer, NULL, &err));
+    assert_int_equal(count_text(fixture, IMAGE_ID), 0);
+    assert_int_equal(count_text(fixture, OTHER_ID), 1);
+    assert_string_equal(get_metadata(fixture, KEY_ID).name, "disk key");
+}
+
+static void a_payload_alone_gets_metadata_for_its_consumer(void **state)
+{
+    CLEANUP(local_cloud_fixture_free)
+    struct local_cloud_fixture *fixture = local_cloud_fixture_new(*state);
+
+    write_secret_file(fixture, KEY_ID, ".payload", "key");
+    add_consumer(fixture, &image_consumer);
+    assert_int_equal(count_text(fixture, IMAGE_ID), 1);
+    assert_string_equal(get_metadata(fixture, KEY_ID).secret_type, "opaque");
+}
+
+static void a_secret_that_is_absent_has_no_consumers(void **state)
+{
+    CLEANUP(local_cloud_fixture_free)
+    struct local_cloud_fixture *fixture = local_cloud_fixture_new(*state);
+    struct error err;
+
+    assert_fails(ERROR_NO_KEY, key_manager_add_consumer(fixture->cloud->keys, KEY_ID,
+                                                        &image_consumer, NULL, &err));
+    write_secret_file(fixture, KEY_ID, ".json", "{\"consumers\":\"many\"}");
+    assert_fails(ERROR_INVALID, key_manager_add_consumer(fixture->cloud->keys, KEY_ID,
+                                                         &image_consumer, NULL, &err));
+    assert_message_has(KEY_ID);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +372,9 @@ int main(void)
         cmocka_unit_test(a_stored_secret_comes_back_exactly),
         cmocka_unit_test(a_name_that_is_no_utf8_is_not_stored),
         cmocka_unit_test(no_message_holds_the_payload),
+        cmocka_unit_test(consumers_come_and_go),
+        cmocka_unit_test(a_payload_alone_gets_metadata_for_its_consumer),
+        cmocka_unit_test(a_secret_that_is_absent_has_no_consumers),
     };
 
     return cmocka_run_group_tests(tests, crypto_arena_open, crypto_arena_close);
