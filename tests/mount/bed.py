@@ -45,7 +45,7 @@ class Cloud:
     """A local cloud's directory, its records written by hand."""
 
     def __init__(self, path: Path):
-        self.path = path
+        self.path, self.name = path, f"local:{path}"
         for name in ("images", "secrets"):
             (path / name).mkdir(parents=True)
 
@@ -106,7 +106,7 @@ class Bed:
         self.tmp = directory
         self.gpg = Gpg(run_directory)
         self.slowness = slowness  # 1, or by how much a sanitizer stretches every limit
-        self.cloud = Cloud(directory / "cloud")
+        self.cloud = self.open_cloud()
         self.cache = directory / "cache"
         self.target = directory / "target"
         self.target.mkdir()
@@ -115,6 +115,9 @@ class Bed:
         self.log = directory / "daemon.log"
         self.daemon: Optional[subprocess.Popen] = None
         self.children: List[subprocess.Popen] = []
+
+    def open_cloud(self):
+        return Cloud(self.tmp / "cloud")
 
     # --- images ---
 
@@ -133,8 +136,8 @@ class Bed:
         return limit * self.slowness
 
     def mount_command(self, *arguments: str, foreground: bool = True) -> List[str]:
-        command = [str(self.program), "mount", "--cloud", f"local:{self.cloud.path}", "--cache",
-                   str(self.cache), *arguments]
+        command = [str(self.program), "mount", "--cloud", self.cloud.name, "--cache", str(self.cache),
+                   *arguments]
         return command + (["-f"] if foreground else []) + [str(self.mount_point)]
 
     def mount(self, *arguments: str, command: Optional[Sequence[str]] = None) -> None:

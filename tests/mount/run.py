@@ -1,181 +1,34 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Black-box tests of a mount: run.py --glancefs PROGRAM [--only NAME] [--jobs N] [--memory].
-
-Each test runs in a process, a session and a directory of its own. Whatever happens to it, its
-mounts are undone and its daemon ended afterwards; one that left something behind has failed.
-"""
+"""Black-box tests of a mount: run.py --glancefs PROGRAM [--only NAME] [--jobs N] [--memory]."""
 import argparse
-import importlib
-import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
-import time
-import traceback
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 sys.dont_write_bytecode = True
 
-from bed import Bed, Failure, mounted_below, remove_tree  # noqa: E402
+from bed import Bed  # noqa: E402
 from messages import Gpg  # noqa: E402
 from registry import TESTS  # noqa: E402
-
-
-def load_tests():
-    for path in sorted(HERE.glob("test_*.py")):
-        importlib.import_module(path.stem)
-
-
-def is_sanitized(program: Path) -> bool:
-    text = program.read_bytes()
-    return b"__asan_init" in text or b"__tsan_init" in text
-
-
-# --- one test, in its own process ---
-
-def run_child(name: str, program: Path, directory: Path, run_directory: Path) -> int:
-    bed = Bed(program, directory, run_directory, 6 if is_sanitized(program) else 1)
-    reason = None
-    try:
-        TESTS[name].function(bed)
-    except Failure as failure:
-        reason = str(failure)
-    except Exception:  # a test that breaks is told like one that fails
-        reason = traceback.format_exc()
-    try:
-        bed.close()
-    except Failure as failure:
-        reason = f"{reason}; then {failure}" if reason else str(failure)
-    if reason is None:
-        return 0
-    print(reason)
-    log = bed.log_text().splitlines()
-    if log:
-        print("  the daemon's log ends:\n    " + "\n    ".join(log[-40:]))
-    return 1
-
-
-# --- the runner ---
-
-def our_daemons(program: Path, directory: Path):
-    """Processes of this program that this test started: they name its directory."""
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            if os.readlink(entry / "exe") != str(program):
-                continue
-            if str(directory).encode() in (entry / "cmdline").read_bytes():
-                yield int(entry.name)
-        except OSError:
-            continue
-
-
-def clean_up(program: Path, directory: Path):
-    """Undoes what the test left; tells what that was."""
-    left = []
-    for place in reversed(mounted_below(directory)):
-        left.append(f"mount {place}")
-        subprocess.run(["fusermount3", "-uz", place], check=False)
-    # A daemon that was unmounted ends by itself, a moment later.
-    end = time.monotonic() + 5
-    while any(our_daemons(program, directory)) and not left and time.monotonic() < end:
-        time.sleep(0.02)
-    for pid in our_daemons(program, directory):
-        left.append(f"process {pid}")
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-    return left
-
-
-class Running:
-    def __init__(self, name: str, arguments, run_directory: Path):
-        self.name, self.program = name, arguments.glancefs
-        self.directory = Path(tempfile.mkdtemp(prefix="t-", dir=run_directory))
-        self.output = open(self.directory / "output", "w+", encoding="utf-8", errors="replace")
-        self.started = time.monotonic()
-        self.limit = TESTS[name].limit * (6 if is_sanitized(self.program) else 1)
-        self.child = subprocess.Popen(
-            [sys.executable, str(HERE / "run.py"), "--glancefs", str(self.program), "--child", name,
-             "--directory", str(self.directory), "--run-directory", str(run_directory)],
-            stdout=self.output, stderr=self.output, stdin=subprocess.DEVNULL, start_new_session=True)
-
-    def is_over(self) -> bool:
-        return self.child.poll() is not None or time.monotonic() - self.started > self.limit
-
-    def finish(self) -> bool:
-        reasons = []
-        if self.child.poll() is None:
-            reasons.append(f"not finished after {self.limit} s")
-            # Unmounting first wakes whoever hangs in the mount, so that SIGKILL can act.
-            clean_up(self.program, self.directory)
-            os.killpg(self.child.pid, signal.SIGKILL)
-            self.child.wait()
-        left = clean_up(self.program, self.directory)
-        if left:
-            reasons.append("left behind: " + ", ".join(left))
-        self.output.seek(0)
-        text = self.output.read().strip()
-        self.output.close()
-        seconds = time.monotonic() - self.started
-        if self.child.returncode != 0 or reasons:
-            print(f"FAIL {self.name}: {'; '.join(reasons + [text])}", flush=True)
-            return False
-        print(f"ok   {self.name} ({seconds:.2f} s)", flush=True)
-        if text:
-            print(f"     {text}".replace("\n", "\n     "), flush=True)
-        return True
-
-
-def run_all(names, arguments, run_directory: Path, jobs: int):
-    passed, running, waiting = 0, [], list(names)
-    try:
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                running.append(Running(waiting.pop(0), arguments, run_directory))
-            for one in [one for one in running if one.is_over()]:
-                running.remove(one)
-                passed += one.finish()
-                remove_tree(one.directory)
-            time.sleep(0.01)
-    finally:
-        for one in running:
-            clean_up(one.program, one.directory)
-            os.killpg(one.child.pid, signal.SIGKILL)
-    return passed
-
-
-def parse_arguments():
-    parser = argparse.ArgumentParser(description="Black-box tests of a glancefs mount.")
-    parser.add_argument("--glancefs", type=Path, required=True, help="the program to test")
-    parser.add_argument("--only", action="append", default=[], metavar="NAME",
-                        help="only tests whose name contains this (may be given more than once)")
-    parser.add_argument("--jobs", type=int, default=2, help="tests at a time")
-    parser.add_argument("--memory", action="store_true",
-                        help="also the tests that measure memory on a 4 GiB image (release builds)")
-    parser.add_argument("--list", action="store_true", help="print the names only")
-    for hidden in ("--child", "--directory", "--run-directory"):
-        parser.add_argument(hidden, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    arguments.glancefs = arguments.glancefs.resolve()
-    return arguments
+from runner import chosen_tests, load_tests, parse_arguments, run_in_bed, run_tests, slowness  # noqa: E402
 
 
 def main() -> int:
-    arguments = parse_arguments()
-    load_tests()
+    parser = argparse.ArgumentParser(description="Black-box tests of a glancefs mount.")
+    parser.add_argument("--memory", action="store_true",
+                        help="also the tests that measure memory on a 4 GiB image (release builds)")
+    arguments = parse_arguments(parser)
+    load_tests(HERE)
     if arguments.child:
-        return run_child(arguments.child, arguments.glancefs, Path(arguments.directory),
-                         Path(arguments.run_directory))
-    names = [name for name in TESTS
-             if not arguments.only or any(part in name for part in arguments.only)]
+        return run_in_bed(arguments.child, Bed(arguments.glancefs, Path(arguments.directory),
+                                               Path(arguments.run_directory),
+                                               slowness(arguments.glancefs)))
+    names = chosen_tests(arguments)
     if not arguments.memory:
         for name in [name for name in names if TESTS[name].memory]:
             print(f"out  {name}: measures memory, which wants --memory and a release build")
@@ -183,22 +36,14 @@ def main() -> int:
     if arguments.list:
         print("\n".join(names))
         return 0
-    if not os.access(arguments.glancefs, os.X_OK):
-        sys.exit(f"run.py: {arguments.glancefs} is no program")
     run_directory = Path(tempfile.mkdtemp(prefix="glancefs-mount-"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
-        # What measures time runs alone, when nothing else disturbs it.
-        passed = run_all([name for name in names if not TESTS[name].alone], arguments,
-                         run_directory, arguments.jobs)
-        passed += run_all([name for name in names if TESTS[name].alone], arguments,
-                          run_directory, 1)
+        return run_tests(names, Path(__file__).resolve(), arguments.glancefs, run_directory,
+                         arguments.jobs)
     finally:
         Gpg(run_directory).stop()
         shutil.rmtree(run_directory, ignore_errors=True)
-    failed = len(names) - passed
-    print(f"{passed} passed, {failed} failed")
-    return 0 if failed == 0 and names else 1
 
 
 if __name__ == "__main__":
