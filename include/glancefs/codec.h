@@ -111,6 +111,34 @@ int codec_message_open(struct codec_message *message, struct byte_source *cipher
                        struct byte_source **ret, struct error *err);
 
 /**
+ * What is known of a verified message when its key is gone: where things lie, the exact size, and a
+ * check value that tells the right key but does not give it. Immutable, reference-counted,
+ * thread-safe; holds no secret and nothing of an arena.
+ */
+struct codec_layout;
+
+/** The layout of `message`, to be kept after it; NULL when the engine keeps none or there is no
+ *  memory. Caller unrefs. */
+struct codec_layout *codec_message_layout(const struct codec_message *message);
+
+/** One more reference. Any thread. */
+struct codec_layout *codec_layout_ref(struct codec_layout *layout);
+
+/** Gives a reference back. NULL is allowed. Any thread. */
+void codec_layout_unref(struct codec_layout *layout);
+DEFINE_CLEANUP(struct codec_layout, codec_layout_unref)
+
+/**
+ * The message of `layout` once more, without a pass over it: derives the session key from
+ * `passphrase` and the beginning of `ciphertext` (borrowed), which must be a verified source of the
+ * very bytes the layout was found in. ERROR_CORRUPT when the passphrase is not the right one;
+ * ERROR_UNSUPPORTED from an engine that cannot: then only codec_decrypt helps.
+ */
+int codec_reopen(const struct codec *codec, struct secure_arena *arena, struct codec_layout *layout,
+                 struct byte_source *ciphertext, const struct secure_buffer *passphrase,
+                 struct cancel *cancel, struct codec_message **ret, struct error *err);
+
+/**
  * Decrypts `ciphertext`, of which it takes ownership on success, while it arrives: reads it up to
  * the beginning of the plaintext, and on as codec_stream_read asks for more. Errors as
  * codec_decrypt. ERROR_UNSUPPORTED from an engine that cannot.
@@ -165,6 +193,11 @@ struct codec_ops {
     int (*open_sink)(const struct codec *codec, struct secure_arena *arena,
                      const struct secure_buffer *passphrase, uint64_t declared_size,
                      struct byte_sink *ciphertext, struct byte_sink **ret, struct error *err);
+    /** NULL when the engine cannot. */
+    int (*reopen)(const struct codec *codec, struct secure_arena *arena,
+                  struct codec_layout *layout, struct byte_source *ciphertext,
+                  const struct secure_buffer *passphrase, struct cancel *cancel,
+                  struct codec_message **ret, struct error *err);
     void (*free)(struct codec *codec);
 };
 
@@ -193,6 +226,8 @@ struct codec_message_ops {
     bool (*is_compressed)(const struct codec_message *message);
     int (*open)(struct codec_message *message, struct byte_source *ciphertext,
                 struct byte_source **ret, struct error *err);
+    /** NULL when the engine keeps no layouts. */
+    struct codec_layout *(*layout)(const struct codec_message *message);
     void (*free)(struct codec_message *message);
 };
 
@@ -203,5 +238,13 @@ struct codec_message {
 };
 
 void codec_message_init(struct codec_message *message, const struct codec_message_ops *ops);
+
+/** First member of an implementation's layout; codec_layout_init gives it one reference. */
+struct codec_layout {
+    void (*free)(struct codec_layout *layout);
+    unsigned reference_count; /* atomic */
+};
+
+void codec_layout_init(struct codec_layout *layout, void (*free)(struct codec_layout *layout));
 
 #endif

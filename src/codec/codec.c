@@ -106,6 +106,38 @@ int codec_message_open(struct codec_message *message, struct byte_source *cipher
     return message->ops->open(message, ciphertext, ret, err);
 }
 
+void codec_layout_init(struct codec_layout *layout, void (*free)(struct codec_layout *layout))
+{
+    layout->free = free;
+    layout->reference_count = 1;
+}
+
+struct codec_layout *codec_message_layout(const struct codec_message *message)
+{
+    return message->ops->layout == NULL ? NULL : message->ops->layout(message);
+}
+
+struct codec_layout *codec_layout_ref(struct codec_layout *layout)
+{
+    (void)__atomic_add_fetch(&layout->reference_count, 1, __ATOMIC_RELAXED);
+    return layout;
+}
+
+void codec_layout_unref(struct codec_layout *layout)
+{
+    if (layout != NULL && __atomic_sub_fetch(&layout->reference_count, 1, __ATOMIC_ACQ_REL) == 0)
+        layout->free(layout);
+}
+
+int codec_reopen(const struct codec *codec, struct secure_arena *arena, struct codec_layout *layout,
+                 struct byte_source *ciphertext, const struct secure_buffer *passphrase,
+                 struct cancel *cancel, struct codec_message **ret, struct error *err)
+{
+    if (codec->ops->reopen == NULL)
+        return error_set(err, ERROR_UNSUPPORTED, "this engine only decrypts whole messages");
+    return codec->ops->reopen(codec, arena, layout, ciphertext, passphrase, cancel, ret, err);
+}
+
 int codec_open_stream(const struct codec *codec, struct secure_arena *arena,
                       struct byte_source *ciphertext, const struct secure_buffer *passphrase,
                       struct cancel *cancel, struct codec_stream **ret, struct error *err)
