@@ -5,6 +5,7 @@
 #include "base/uuid.h"
 #include "glancefs/codec.h"
 #include "view/attribute_cache.h"
+#include "view/image_signature.h"
 #include "view/ownership.h"
 #include "view/read_stream.h"
 #include "view/status.h"
@@ -21,6 +22,7 @@ struct image_index {
     uint64_t started_ns;
     struct view_counters counters;
     struct attribute_cache *attributes;
+    struct signature_policy *signatures;
     struct verified_images *verified;
     struct stream_registry *streams;
     pthread_mutex_t mutex;              /* guards what follows; nothing else is locked inside */
@@ -35,7 +37,6 @@ static int refuse_unsupported(const struct config *config, struct error *err)
         const char *option;
     } unsupported[] = {
         {config->verify != VERIFY_FIRST, "verify=stream"},
-        {config->signature != SIGNATURE_OFF, "signature"},
         {config->consumers != CONSUMERS_OFF, "consumers=on"},
         {config->aead != AEAD_NONE, "aead"},
     };
@@ -61,9 +62,12 @@ int image_index_new(const struct image_index_parts *parts, struct image_index **
     index->parts = *parts;
     index->started_ns = clock_monotonic_ns();
     (void)pthread_mutex_init(&index->mutex, NULL);
+    if (signature_policy_new(config, parts->cloud->keys, &index->signatures, err) < 0)
+        return -1;
     const struct verified_images_parts verified = {.cache = parts->cache,
                                                    .arena = parts->arena,
                                                    .counters = &index->counters,
+                                                   .signatures = index->signatures,
                                                    .max_verifications = config->max_streams,
                                                    .authorise_ttl_seconds =
                                                        config->authorise_ttl_seconds};
@@ -81,6 +85,7 @@ void image_index_free(struct image_index *index)
         return;
     stream_registry_free(index->streams);
     verified_images_free(index->verified);
+    signature_policy_free(index->signatures);
     attribute_cache_free(index->attributes);
     image_listing_free(index->last_listing);
     (void)pthread_mutex_destroy(&index->mutex);
@@ -253,10 +258,11 @@ static int authorise(struct image_index *index, struct image_record *record, str
     const struct image_index_parts *parts = &index->parts;
     CLEANUP(secure_buffer_free) struct secure_buffer *passphrase = NULL;
     const struct codec *codec;
+    const char *format;
     char key_id[UUID_TEXT_BYTES];
 
-    if (codecs_find(parts->codecs, image_record_property(record, "os_encrypt_format"), &codec,
-                    err) < 0 ||
+    (void)image_record_encryption(record, &format);
+    if (codecs_find(parts->codecs, format, &codec, err) < 0 ||
         image_record_encrypt_key_id(record, key_id, err) < 0)
         return -1;
     *ret = verified_images_find_authorised(index->verified, record, key_id);

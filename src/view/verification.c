@@ -97,18 +97,23 @@ static int run_both(const struct verification *verification, struct codec_job *c
 {
     struct progress_sink observer = {
         .sink.ops = &progress_sink_ops, .codec = codec, .progress = verification->progress};
+    CLEANUP(byte_sink_free) struct byte_sink *signed_bytes = NULL;
     int result;
 
     if (byte_pipe_new(PIPE_BYTES, &observer.pipe, &codec->ciphertext, err) < 0)
         return -1;
-    if (worker_pool_submit(verification->codec_pool, &codec->job, err) < 0) {
+    if (signature_sink_new(verification->signatures, verification->record, &observer.sink,
+                           codec->cancel, &signed_bytes, err) < 0 ||
+        worker_pool_submit(verification->codec_pool, &codec->job, err) < 0) {
+        byte_sink_free(steal(&signed_bytes));
         byte_source_free(codec->ciphertext);
         byte_sink_free(&observer.sink);
         return -1;
     }
-    result = ciphertext_cache_open(verification->cache, verification->record, &observer.sink,
+    result = ciphertext_cache_open(verification->cache, verification->record, signed_bytes,
                                    codec->fetch != NULL ? codec->fetch : codec->cancel,
                                    ret_ciphertext, err);
+    byte_sink_free(steal(&signed_bytes));
     byte_sink_free(&observer.sink);
     wait_for_codec(codec);
     return result;

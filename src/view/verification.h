@@ -11,6 +11,7 @@
 #include "glancefs/codec.h"
 #include "glancefs/image_record.h"
 #include "glancefs/secure_buffer.h"
+#include "view/image_signature.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -23,6 +24,7 @@ struct verification {
     const struct codec *codec;
     struct image_record *record;
     const struct secure_buffer *passphrase;
+    const struct signature_policy *signatures;
     atomic_uint_fast64_t *progress; /* bytes of ciphertext seen so far */
 };
 

@@ -164,6 +164,7 @@ static void run_verification(struct job *job)
                                               .codec = image->codec,
                                               .record = image->record,
                                               .passphrase = image->passphrase,
+                                              .signatures = images->parts.signatures,
                                               .progress = &image->progress};
     struct codec_message *message = NULL;
     struct byte_source *ciphertext = NULL;
@@ -182,9 +183,10 @@ static bool same_text(const char *a, const char *b)
 
 /*
  * True when both records describe the same bytes, told by a strong hash: a key must not be applied
- * to bytes that it was not verified on.
+ * to bytes that it was not verified on, nor a signature be taken for verified that was not.
  */
-static bool same_content(const struct image_record *a, const struct image_record *b)
+static bool same_content(const struct verified_images *images, const struct image_record *a,
+                         const struct image_record *b)
 {
     enum hash_algorithm algorithm;
     uint64_t size_a = 0;
@@ -195,7 +197,8 @@ static bool same_content(const struct image_record *a, const struct image_record
            same_text(image_record_hash_value(a), image_record_hash_value(b)) &&
            hash_algorithm_from_name(image_record_hash_algo(a), &algorithm) &&
            hash_size(algorithm) >= IDENTIFYING_HASH_BYTES && image_record_size(a, &size_a) &&
-           image_record_size(b, &size_b) && size_a == size_b;
+           image_record_size(b, &size_b) && size_a == size_b &&
+           signature_policy_same_claim(images->parts.signatures, a, b);
 }
 
 /* Locked. */
@@ -205,7 +208,7 @@ static struct verified_image *find(struct verified_images *images,
 {
     struct verified_image *image = images->first;
 
-    while (image != NULL && (!same_content(image->record, record) ||
+    while (image != NULL && (!same_content(images, image->record, record) ||
                              !secure_buffer_equal(image->passphrase, passphrase)))
         image = image->next;
     return image;
@@ -338,7 +341,7 @@ struct verified_image *verified_images_find_authorised(struct verified_images *i
 
     monitor_lock(&images->monitor);
     for (image = images->first; image != NULL; image = image->next)
-        if (image->state == IMAGE_VERIFIED && same_content(image->record, record) &&
+        if (image->state == IMAGE_VERIFIED && same_content(images, image->record, record) &&
             strcmp(image->key_id, key_id) == 0 && now_ns - image->authorised_ns < ttl_ns)
             break;
     if (image != NULL)

@@ -15,6 +15,7 @@
 #include "glancefs/codec.h"
 #include "glancefs/image_record.h"
 #include "glancefs/secure_buffer.h"
+#include "view/image_signature.h"
 #include "view/view_counters.h"
 
 #include <stdint.h>
@@ -29,6 +30,7 @@ struct verified_images_parts {
     struct ciphertext_cache *cache;
     struct secure_arena *arena;
     struct view_counters *counters;
+    const struct signature_policy *signatures;
     unsigned max_verifications;     /* at a time; as many threads twice */
     unsigned authorise_ttl_seconds; /* see verified_images_find_authorised */
 };
