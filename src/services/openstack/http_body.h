@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where the bytes of one exchange come from and go to: libcurl's callbacks. A callback that fails
+ * keeps its error here, since libcurl only carries a number out.
+ */
+#ifndef SERVICES_OPENSTACK_HTTP_BODY_H
+#define SERVICES_OPENSTACK_HTTP_BODY_H
+
+#include "services/openstack/http.h"
+#include "services/openstack/http_response.h"
+
+#include <curl/curl.h>
+
+/** One exchange's bytes; lives on the stack of the thread that asks. */
+struct http_body {
+    const struct http_request *request;
+    struct http_response *response;
+    struct secure_arena *arena;
+    struct cancel *cancel;
+    struct http_head head;
+    size_t capacity;          /* of response->body */
+    uint64_t skipped;         /* bytes of a 200 that came before the offset asked for */
+    uint64_t upload_position; /* next byte to send */
+    bool has_enough;          /* the rest of a refusal is not worth reading */
+    struct error error;       /* the first failure */
+};
+
+/** Ready for http_body_attach; everything is borrowed. */
+struct http_body http_body_of(const struct http_request *request, struct http_response *response,
+                              struct secure_arena *arena, struct cancel *cancel);
+
+/** Makes libcurl call us; false when it cannot. `body` must stay where it is until the end. */
+bool http_body_attach(struct http_body *body, CURL *easy);
+
+/** True when a sink, a source, a cap or a head we cannot believe ended the transfer; and why. */
+bool http_body_has_failed(const struct http_body *body);
+const struct error *http_body_error(const struct http_body *body);
+
+/** True when we ended the transfer because the answer was a refusal of endless words. */
+bool http_body_has_enough(const struct http_body *body);
+
+/** True when key material or a password goes one way or the other. */
+bool http_request_has_secret(const struct http_request *request);
+
+#endif
