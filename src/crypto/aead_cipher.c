@@ -34,9 +34,10 @@ int aead_cipher_new(enum aead_algorithm algorithm, enum cipher_algorithm cipher,
 {
     CLEANUP(aead_cipher_free) struct aead_cipher *aead = calloc(1, sizeof *aead);
 
-    assert(aead_takes_cipher(cipher));
     if (aead == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    if (!aead_takes_cipher(cipher))
+        return error_set(err, ERROR_UNSUPPORTED, "AEAD needs a cipher with blocks of 16 bytes");
     aead->nonce_size = algorithms[algorithm].nonce_size;
     if (gcrypt_cipher_open(cipher, algorithms[algorithm].gcrypt_mode, key, &aead->handle, err) < 0)
         return -1;

@@ -29,7 +29,8 @@ bool aead_takes_cipher(enum cipher_algorithm cipher);
 
 struct aead_cipher;
 
-/** With key `key` (cipher_key_size bytes). One thread at a time. */
+/** With key `key` (cipher_key_size bytes). One thread at a time. ERROR_UNSUPPORTED unless
+ *  aead_takes_cipher. */
 int aead_cipher_new(enum aead_algorithm algorithm, enum cipher_algorithm cipher, const void *key,
                     struct aead_cipher **ret, struct error *err);
 
