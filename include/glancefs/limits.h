@@ -42,6 +42,14 @@
 /* --- OpenPGP messages (RFC 9580) --- */
 /** Symmetric-key encrypted session key packets in one message. */
 #define LIMIT_SKESK_PACKETS 16
+/** Session keys that are tried on one message. */
+#define LIMIT_SESSION_KEY_CANDIDATES 4
+/** Public-key encrypted session key packets of one message together, in bytes. */
+#define LIMIT_PKESK_BYTES (128 * KIB)
+/** Memory of one Argon2 key derivation, of which one runs at a time, in bytes. */
+#define LIMIT_ARGON2_BYTES (128 * MIB)
+/** Text of a message in ASCII armor, in bytes. */
+#define LIMIT_ARMOR_BYTES (64 * KIB)
 /** Body of one packet that is read whole (SKESK, marker, headers), in bytes. */
 #define LIMIT_SMALL_PACKET_BYTES (8 * KIB)
 /** Packet containers inside one another (encrypted, compressed). */

@@ -7,12 +7,14 @@
 #include "glancefs/secure_arena.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct session_key {
     struct secure_arena *arena;
     enum cipher_algorithm algorithm;
-    uint8_t key[CIPHER_MAXIMUM_KEY_BYTES]; /* cipher_key_size(algorithm) of them */
+    uint8_t key[CIPHER_MAXIMUM_KEY_BYTES];
+    size_t size; /* of the key: cipher_key_size(algorithm) */
 };
 
 /** An empty one. ERROR_EXHAUSTED when the arena is full. */
