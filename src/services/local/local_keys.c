@@ -7,16 +7,15 @@
 #include "services/iso_date.h"
 #include "services/local/local_directory.h"
 #include "services/local/local_fault.h"
+#include "services/secret_metadata.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #define FILE_NAME_BYTES (UUID_TEXT_BYTES + 8)
-#define DEFAULT_TYPE "opaque"
 
 struct local_keys {
     struct key_manager manager;
@@ -67,47 +66,6 @@ static int read_document(int fd, const char *id, struct json_object **ret, struc
     return 0;
 }
 
-static int check_expiration(struct json_object *document, const char *id, struct error *err)
-{
-    const char *text;
-    int64_t expiration;
-
-    if (json_document_text(document, "expiration", &text, err) < 0)
-        return -1;
-    if (text != NULL && !iso_date_parse(text, &expiration))
-        return error_set(err, ERROR_KEY_REJECTED, "expiration of secret %s is no date", id);
-    if (text != NULL && expiration <= time(NULL))
-        return error_set(err, ERROR_NO_KEY, "secret %s has expired", id);
-    return 0;
-}
-
-static int copy_member(struct json_object *document, const char *member, const char *initial,
-                       char *out, size_t size, struct error *err)
-{
-    const char *text;
-
-    if (json_document_text(document, member, &text, err) < 0)
-        return -1;
-    if (text == NULL)
-        text = initial;
-    if (strlen(text) >= size)
-        return error_set(err, ERROR_INVALID, "%s is longer than %zu bytes", member, size - 1);
-    (void)snprintf(out, size, "%s", text);
-    return 0;
-}
-
-static int read_metadata(struct json_object *document, const char *id, struct secret_metadata *ret,
-                         struct error *err)
-{
-    struct error problem = ERROR_INIT;
-
-    if (copy_member(document, "secret_type", DEFAULT_TYPE, ret->secret_type,
-                    sizeof ret->secret_type, &problem) < 0 ||
-        copy_member(document, "name", "", ret->name, sizeof ret->name, &problem) < 0)
-        return error_set(err, ERROR_KEY_REJECTED, "metadata of secret %s: %s", id, problem.message);
-    return 0;
-}
-
 /* The faults that the metadata asks for; a status that hides an image hides a secret too. */
 static int apply_faults(struct json_object *document, const char *id, struct cancel *cancel,
                         struct error *err)
@@ -127,12 +85,12 @@ static int find_secret(struct key_manager *manager, const char *id, struct cance
         read_document(*ret_fd, id, &document, err) < 0)
         return -1;
     if (document == NULL) {
-        *ret = (struct secret_metadata){.secret_type = DEFAULT_TYPE};
+        *ret = (struct secret_metadata){.secret_type = SECRET_TYPE_DEFAULT};
         return 0;
     }
-    if (apply_faults(document, id, cancel, err) < 0 || check_expiration(document, id, err) < 0)
+    if (apply_faults(document, id, cancel, err) < 0)
         return -1;
-    return read_metadata(document, id, ret, err);
+    return secret_metadata_from_json(document, id, ret, err);
 }
 
 static int get_metadata(struct key_manager *manager, const char *secret_id, struct cancel *cancel,
@@ -357,7 +315,7 @@ static int change_document(struct json_object *document, const struct secret_con
 static int read_or_make_document(int fd, const char *id, struct json_object **ret,
                                  struct error *err)
 {
-    static const struct secret_metadata metadata = {.secret_type = DEFAULT_TYPE};
+    static const struct secret_metadata metadata = {.secret_type = SECRET_TYPE_DEFAULT};
 
     if (read_document(fd, id, ret, err) < 0)
         return -1;
