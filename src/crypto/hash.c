@@ -76,6 +76,11 @@ size_t hash_size(enum hash_algorithm algorithm)
     return algorithms[algorithm].size;
 }
 
+const char *hash_openssl_name(enum hash_algorithm algorithm)
+{
+    return algorithms[algorithm].openssl_name;
+}
+
 bool hash_algorithm_from_name(const char *name, enum hash_algorithm *ret)
 {
     for (size_t i = 0; i < sizeof algorithms / sizeof algorithms[0]; i++) {

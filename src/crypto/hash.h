@@ -45,6 +45,9 @@ void hash_finish(struct hash *hash, uint8_t *ret_digest);
 /** Digest size in bytes. */
 size_t hash_size(enum hash_algorithm algorithm);
 
+/** OpenSSL's name, for the parts of src/crypto that build on its hashes. Static storage. */
+const char *hash_openssl_name(enum hash_algorithm algorithm);
+
 /** Glance's `os_hash_algo` names: "sha256", "sha384", "sha512", also "md5", "sha1", "sha224". */
 bool hash_algorithm_from_name(const char *name, enum hash_algorithm *ret);
 
