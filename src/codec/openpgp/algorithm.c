@@ -24,6 +24,25 @@ bool cipher_algorithm_from_id(uint8_t id, enum cipher_algorithm *ret)
     return false;
 }
 
+static const uint8_t aead_ids[] = {
+    [AEAD_ALGORITHM_EAX] = 1, [AEAD_ALGORITHM_OCB] = 2, [AEAD_ALGORITHM_GCM] = 3};
+
+bool aead_algorithm_from_id(uint8_t id, enum aead_algorithm *ret)
+{
+    for (size_t i = 0; i < sizeof aead_ids / sizeof aead_ids[0]; i++) {
+        if (aead_ids[i] == id) {
+            *ret = (enum aead_algorithm)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+uint8_t aead_algorithm_id(enum aead_algorithm algorithm)
+{
+    return aead_ids[algorithm];
+}
+
 bool hash_algorithm_from_id(uint8_t id, enum hash_algorithm *ret)
 {
     static const struct {

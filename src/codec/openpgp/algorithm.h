@@ -3,6 +3,7 @@
 #ifndef CODEC_OPENPGP_ALGORITHM_H
 #define CODEC_OPENPGP_ALGORITHM_H
 
+#include "crypto/aead_cipher.h"
 #include "crypto/cfb_cipher.h"
 #include "crypto/hash.h"
 
@@ -23,6 +24,12 @@ enum compression_id {
 
 /** The cipher with symmetric algorithm ID `id`; false when we have none. */
 bool cipher_algorithm_from_id(uint8_t id, enum cipher_algorithm *ret);
+
+/** The AEAD mode with algorithm ID `id` (section 9.6); false when we have none. */
+bool aead_algorithm_from_id(uint8_t id, enum aead_algorithm *ret);
+
+/** Its algorithm ID. */
+uint8_t aead_algorithm_id(enum aead_algorithm algorithm);
 
 /** The hash with hash algorithm ID `id`; false when we have none. */
 bool hash_algorithm_from_id(uint8_t id, enum hash_algorithm *ret);

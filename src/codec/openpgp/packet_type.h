@@ -27,6 +27,9 @@ enum packet_type {
  *  those of the non-critical range. */
 bool packet_type_is_ignorable(uint8_t type);
 
+/** True for packets of encrypted data with integrity protection: SEIPD, and the one of LibrePGP. */
+bool packet_type_is_encrypted_data(uint8_t type);
+
 /** True for packets that hold data, whose length may be partial or, in the old format,
  *  indeterminate (section 4.2.1.4). */
 bool packet_type_is_data(uint8_t type);

@@ -39,11 +39,29 @@ static void knows_every_hash_of_rfc_9580(void **state)
     assert_false(hash_algorithm_from_id(13, &hash));
 }
 
+static void knows_every_aead_mode_of_rfc_9580(void **state)
+{
+    enum aead_algorithm aead;
+    int known = 0;
+
+    (void)state;
+    for (unsigned id = 0; id < 256; id++) {
+        if (aead_algorithm_from_id((uint8_t)id, &aead)) {
+            assert_int_equal(aead_algorithm_id(aead), id);
+            known++;
+        }
+    }
+    assert_int_equal(known, 3);
+    assert_true(aead_algorithm_from_id(2, &aead));
+    assert_int_equal(aead, AEAD_ALGORITHM_OCB);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(knows_every_cipher_of_rfc_9580_but_idea),
         cmocka_unit_test(knows_every_hash_of_rfc_9580),
+        cmocka_unit_test(knows_every_aead_mode_of_rfc_9580),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
