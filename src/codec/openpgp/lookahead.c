@@ -96,6 +96,11 @@ void lookahead_skip(struct lookahead *lookahead, size_t size)
     lookahead->position += size;
 }
 
+size_t lookahead_available(const struct lookahead *lookahead)
+{
+    return lookahead->end - lookahead->begin;
+}
+
 uint64_t lookahead_position(const struct lookahead *lookahead)
 {
     return lookahead->position;

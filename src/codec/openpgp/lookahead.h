@@ -41,6 +41,9 @@ int lookahead_peek(struct lookahead *lookahead, size_t wanted, struct cancel *ca
 /** Steps over `size` bytes, which were shown before. */
 void lookahead_skip(struct lookahead *lookahead, size_t size);
 
+/** Bytes that can be read without asking the stream below. */
+size_t lookahead_available(const struct lookahead *lookahead);
+
 /** Bytes read or skipped so far. */
 uint64_t lookahead_position(const struct lookahead *lookahead);
 

@@ -2,6 +2,7 @@
 #include "codec/openpgp/packet_body.h"
 
 #include "codec/openpgp/message_damaged.h"
+#include "glancefs/byte_source.h"
 
 /* Reads lengths until a chunk has bytes or the body ends; *ret is how many may be read on. */
 static int enter_chunk(struct packet_body *body, struct cancel *cancel, uint64_t *ret,
@@ -22,6 +23,8 @@ static int enter_chunk(struct packet_body *body, struct cancel *cancel, uint64_t
             return -1;
         }
         lookahead_skip(body->packets, cursor.position);
+        if (body->index != NULL)
+            packet_index_add(body->index, lookahead_position(body->packets), body->remaining);
     }
     *ret = body->form == PACKET_LENGTH_INDETERMINATE ? UINT64_MAX : body->remaining;
     return 0;
@@ -55,15 +58,22 @@ static int read_chunk(struct packet_body *body, void *buffer, size_t size, struc
     return leave(body, *ret_size, err);
 }
 
+/* True when reading on, length and all, waits for nobody. */
+static bool has_more_at_hand(const struct packet_body *body)
+{
+    return body->form == PACKET_LENGTH_PARTIAL &&
+           lookahead_available(body->packets) > PACKET_LENGTH_MAXIMUM_BYTES;
+}
+
 /* Small chunks are joined into one large piece for the layer above, which has to decrypt and hash
  * it. A failure after the first of them shows again in the next read. */
 static int packet_body_read(struct byte_stream *stream, void *buffer, size_t size,
                             struct cancel *cancel, size_t *ret_size, struct error *err)
 {
     struct packet_body *body = (struct packet_body *)stream;
-    size_t done = 0, got = 1;
+    size_t done = 0, got;
 
-    while (done < size && got > 0) {
+    do {
         struct error chunk_err = ERROR_INIT;
 
         if (read_chunk(body, (uint8_t *)buffer + done, size - done, cancel, &got, &chunk_err) < 0) {
@@ -73,9 +83,7 @@ static int packet_body_read(struct byte_stream *stream, void *buffer, size_t siz
             return -1;
         }
         done += got;
-        if (body->form != PACKET_LENGTH_PARTIAL)
-            break;
-    }
+    } while (done < size && got > 0 && has_more_at_hand(body));
     *ret_size = done;
     return 0;
 }
@@ -89,6 +97,21 @@ void packet_body_init(struct packet_body *body, struct lookahead *packets,
     body->packets = packets;
     body->form = header->form;
     body->remaining = header->length;
+    body->index = NULL;
+}
+
+void packet_body_note(struct packet_body *body, struct packet_index *index)
+{
+    const uint64_t position = lookahead_position(body->packets);
+
+    body->index = index;
+    packet_index_add(index, position,
+                     body->form == PACKET_LENGTH_INDETERMINATE ? UINT64_MAX : body->remaining);
+}
+
+uint64_t packet_body_remaining(const struct packet_body *body)
+{
+    return body->form == PACKET_LENGTH_DEFINITE ? body->remaining : BYTE_SOURCE_SIZE_UNKNOWN;
 }
 
 int packet_body_peek(struct packet_body *body, struct cancel *cancel, const uint8_t **ret_bytes,
