@@ -48,8 +48,6 @@
 #define LIMIT_PKESK_BYTES (128 * KIB)
 /** Memory of one Argon2 key derivation, of which one runs at a time, in bytes. */
 #define LIMIT_ARGON2_BYTES (128 * MIB)
-/** Plaintext of one AEAD chunk, in bytes: what readers have to take (RFC 9580 section 5.13.2). */
-#define LIMIT_AEAD_CHUNK_BYTES (4 * MIB)
 /** Text of a message in ASCII armor, in bytes. */
 #define LIMIT_ARMOR_BYTES (64 * KIB)
 /** Body of one packet that is read whole (SKESK, marker, headers), in bytes. */
