@@ -112,7 +112,7 @@ int file_sink_publish(int dir_fd, const char *name, mode_t mode, struct byte_sin
     file->dir_fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (file->dir_fd >= 0)
         file->fd = openat(file->dir_fd, file->temporary,
-                          O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+                          O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
     if (file->fd < 0) {
         (void)error_set_errno(err, errno, "%s: create", name);
         publish_free(&file->sink);
@@ -120,6 +120,11 @@ int file_sink_publish(int dir_fd, const char *name, mode_t mode, struct byte_sin
     }
     *ret = &file->sink;
     return 0;
+}
+
+int file_sink_fd(const struct byte_sink *sink)
+{
+    return ((const struct file_sink *)sink)->fd;
 }
 
 int file_sink_publish_path(const char *path, mode_t mode, struct byte_sink **ret, struct error *err)

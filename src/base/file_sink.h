@@ -26,6 +26,10 @@ int file_sink_publish(int dir_fd, const char *name, mode_t mode, struct byte_sin
 int file_sink_publish_path(const char *path, mode_t mode, struct byte_sink **ret,
                            struct error *err);
 
+/** The descriptor of a sink of this file, borrowed. What a publishing sink has written so far can be
+ *  read from it with pread(2), also after an abort as long as a duplicate is open. */
+int file_sink_fd(const struct byte_sink *sink);
+
 /** A sink that writes to a borrowed descriptor (standard output); commit and abort do nothing. */
 int file_sink_to_fd(int fd, struct byte_sink **ret, struct error *err);
 
