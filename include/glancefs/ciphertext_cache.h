@@ -68,6 +68,28 @@ int ciphertext_cache_open(struct ciphertext_cache *cache, struct image_record *r
                           struct byte_sink *observer, struct cancel *cancel,
                           struct byte_source **ret, struct error *err);
 
+/**
+ * Opens the same ciphertext without waiting for it: *ret gives bytes as they arrive, be they fetched
+ * or, for a copy on disk whose tags are not known, read and hashed. Reads wait, interruptibly, for
+ * what is not there yet. *ret tells where the object ends only when all of it matched the record and
+ * was published; before that, and for ever when it did not match or could not be fetched, reads
+ * that go past what arrived fail with the error of ciphertext_cache_open. Its bytes are as they came:
+ * the hash vouches for them only at the end, so whoever uses them earlier must not trust them.
+ * Where everything was verified before, *ret is what ciphertext_cache_open gives.
+ *
+ * The pass over the bytes goes on in the background, at its own pace, as long as somebody follows it
+ * or waits in ciphertext_cache_open; then it is cancelled and what has come is dropped. All who
+ * follow an image at a time share one pass.
+ *
+ * `observer` (may be NULL) is taken over, also on failure. It sees the pass that this call starts, as
+ * in ciphertext_cache_open, from another thread; when another pass is joined it is not used.
+ *
+ * Waits, until `cancel`, only for a ciphertext_cache_open of the same image. Any thread.
+ */
+int ciphertext_cache_follow(struct ciphertext_cache *cache, struct image_record *record,
+                            struct byte_sink *observer, struct cancel *cancel,
+                            struct byte_source **ret, struct error *err);
+
 /** True when the object is on disk with the record's size and hash name. Never waits long. */
 bool ciphertext_cache_has(struct ciphertext_cache *cache, const struct image_record *record);
 

@@ -3,169 +3,52 @@
 
 #include "base/file_sink.h"
 #include "base/file_source.h"
-#include "base/monitor.h"
-#include "base/uuid.h"
+#include "base/worker_pool.h"
 #include "cache/cache_directory.h"
 #include "cache/cache_object.h"
 #include "cache/cached_source.h"
+#include "cache/object_feed.h"
 #include "cache/object_verifier.h"
+#include "cache/slot_table.h"
 #include "glancefs/limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-/* What the cache knows of one image: that somebody uses it, or its verified object, or both. */
-struct slot {
-    char id[UUID_TEXT_BYTES];
-    bool busy;                   /* one caller fetches or verifies; the others wait */
-    unsigned users;              /* callers inside ciphertext_cache_open */
-    struct cache_object *object; /* verified by this process, or NULL */
-    struct slot *next;
+/* As many as streams may be open: a download that hangs must not hold up another. */
+#define MAXIMUM_TRANSFERS 1024
+
+/* A pass over an object that is followed: its turn of the slot, on a thread of its own. */
+struct transfer {
+    struct job job;
+    struct slot_transfer turn;
+    struct ciphertext_cache *cache;
+    struct slot *slot; /* the job's */
+    struct image_record *record;
+    struct byte_sink *observer; /* owned; may be NULL */
+    struct object_feed *feed;
 };
 
 struct ciphertext_cache {
     struct image_service *images;
     struct secure_arena *arena;
     bool require_hash;
-    int fd;                 /* the objects directory */
-    struct monitor monitor; /* guards the slots; memory only, never held over I/O */
-    struct slot *slots;
+    int fd; /* the objects directory */
+    struct worker_pool *transfers;
+    struct slot_table slots;
 };
-
-/* --- slots --- */
-
-/* The link that points to the slot of image `id`, or to the end. Locked. */
-static struct slot **find_slot(struct ciphertext_cache *cache, const char *id)
-{
-    struct slot **link = &cache->slots;
-
-    while (*link != NULL && strcmp((*link)->id, id) != 0)
-        link = &(*link)->next;
-    return link;
-}
-
-/* The slot of image `id`, made when absent and first in the list from now on; NULL when out of
- * memory. Locked. */
-static struct slot *use_slot(struct ciphertext_cache *cache, const char *id)
-{
-    struct slot **link = find_slot(cache, id);
-    struct slot *slot = *link;
-
-    if (slot != NULL) {
-        *link = slot->next;
-    } else {
-        slot = calloc(1, sizeof *slot);
-        if (slot == NULL)
-            return NULL;
-        memcpy(slot->id, id, sizeof slot->id);
-    }
-    slot->next = cache->slots;
-    cache->slots = slot;
-    slot->users++;
-    return slot;
-}
-
-/* Frees the slot when nothing is left in it. Locked. */
-static void unuse_slot(struct ciphertext_cache *cache, struct slot *slot)
-{
-    struct slot **link;
-
-    if (--slot->users > 0 || slot->object != NULL)
-        return;
-    link = find_slot(cache, slot->id);
-    *link = slot->next;
-    free(slot);
-}
-
-/* Forgets the least recently used object when there are too many. Its readers go on. Locked. */
-static void forget_oldest(struct ciphertext_cache *cache)
-{
-    struct slot *oldest = NULL;
-    size_t objects = 0;
-
-    for (struct slot *slot = cache->slots; slot != NULL; slot = slot->next) {
-        objects += slot->object != NULL;
-        if (slot->object != NULL && slot->users == 0)
-            oldest = slot;
-    }
-    if (objects <= CACHE_REMEMBERED_OBJECTS || oldest == NULL)
-        return;
-    cache_object_unref(steal(&oldest->object));
-    oldest->users++;
-    unuse_slot(cache, oldest);
-}
-
-/* Waits for the turn of one caller. Gives the slot, busy with it, or NULL. */
-static struct slot *acquire_slot(struct ciphertext_cache *cache, const char *id,
-                                 struct cancel *cancel, struct error *err)
-{
-    struct monitor_waiter waiter;
-    struct slot *slot;
-    bool cancelled;
-
-    monitor_enter(&cache->monitor, cancel, &waiter);
-    slot = use_slot(cache, id);
-    while (slot != NULL && slot->busy && !cancel_is_requested(cancel))
-        monitor_wait(&cache->monitor);
-    cancelled = cancel_is_requested(cancel);
-    if (slot != NULL && cancelled)
-        unuse_slot(cache, slot);
-    else if (slot != NULL)
-        slot->busy = true;
-    monitor_leave(&cache->monitor, cancel, &waiter);
-    if (slot == NULL)
-        (void)error_set(err, ERROR_EXHAUSTED, "out of memory");
-    if (slot == NULL || !cancelled)
-        return slot;
-    (void)cancel_check(cancel, err);
-    return NULL;
-}
-
-/* Ends the turn. A newly obtained `object` (NULL when it failed) replaces what the slot held. */
-static void release_slot(struct ciphertext_cache *cache, struct slot *slot,
-                         struct cache_object *object)
-{
-    struct cache_object *old = NULL;
-
-    monitor_lock(&cache->monitor);
-    if (object != NULL) {
-        old = slot->object;
-        slot->object = cache_object_ref(object);
-    }
-    slot->busy = false;
-    unuse_slot(cache, slot);
-    forget_oldest(cache);
-    monitor_changed(&cache->monitor);
-    monitor_unlock(&cache->monitor);
-    cache_object_unref(old);
-}
 
 /* A reader met a block that changed: forget the object, so that the next open fetches it. */
 static void drop_damaged(void *context, struct cache_object *object)
 {
     struct ciphertext_cache *cache = context;
-    struct slot *slot;
-    bool ours = false;
 
-    monitor_lock(&cache->monitor);
-    for (slot = cache->slots; slot != NULL && slot->object != object;)
-        slot = slot->next;
-    if (slot != NULL) {
-        ours = true;
-        slot->users++;
-        slot->object = NULL;
-        unuse_slot(cache, slot);
-    }
-    monitor_unlock(&cache->monitor);
-    if (!ours)
-        return;
-    (void)unlinkat(cache->fd, object->name, 0);
-    cache_object_unref(object);
+    if (slot_table_forget(&cache->slots, object))
+        (void)unlinkat(cache->fd, object->name, 0);
 }
 
 /* --- the pass over the bytes --- */
@@ -205,6 +88,12 @@ static int open_file(struct ciphertext_cache *cache, const struct image_record *
     return error_set(err, ERROR_NOT_FOUND, "%s: wrong size", name);
 }
 
+/* Who else sees the bytes of a pass; each may be NULL. */
+struct audience {
+    struct byte_sink *observer; /* borrowed */
+    struct object_feed *feed;   /* borrowed */
+};
+
 /* A verified object and its file, as the steps below find them. */
 struct finding {
     struct cache_object *object;
@@ -226,14 +115,21 @@ static int make_object(const struct image_record *record, struct object_verifier
 
 /* Verifies the file that lies on disk; one that does not match is removed. */
 static int verify_from_disk(struct ciphertext_cache *cache, struct image_record *record,
-                            struct byte_sink *observer, struct cancel *cancel,
+                            const struct audience *audience, struct cancel *cancel,
                             struct finding *finding, struct error *err)
 {
     CLEANUP(object_verifier_free) struct object_verifier *verifier = NULL;
+    struct byte_source *followed = NULL;
 
-    if (object_verifier_new(record, cache->require_hash, cache->arena, NULL, observer, &verifier,
-                            err) < 0)
+    if (object_verifier_new(record, cache->require_hash, cache->arena, NULL, audience->observer,
+                            &verifier, err) < 0)
         return -1;
+    if (audience->feed != NULL) {
+        if (open_file(cache, record, &followed, err) < 0)
+            return -1;
+        object_feed_set_file(audience->feed, followed);
+        object_verifier_set_feed(verifier, audience->feed);
+    }
     if (pass(finding->file, object_verifier_sink(verifier), cancel, err) < 0) {
         if (object_verifier_found_mismatch(verifier))
             cache_directory_remove_objects(cache->fd, image_record_id(record));
@@ -242,8 +138,23 @@ static int verify_from_disk(struct ciphertext_cache *cache, struct image_record 
     return make_object(record, verifier, finding, err);
 }
 
+/* Lets `feed` read what `file` writes. */
+static int feed_from(struct object_feed *feed, const struct byte_sink *file, struct error *err)
+{
+    CLEANUP(fd_close) int fd = fcntl(file_sink_fd(file), F_DUPFD_CLOEXEC, 0);
+    struct byte_source *followed = NULL;
+
+    if (fd < 0)
+        return error_set_errno(err, errno, "cache");
+    if (file_source_from_fd(fd, &followed, err) < 0)
+        return -1;
+    (void)steal_fd(&fd);
+    object_feed_set_file(feed, followed);
+    return 0;
+}
+
 static int fetch(struct ciphertext_cache *cache, struct image_record *record,
-                 struct byte_sink *observer, struct cancel *cancel, struct finding *finding,
+                 const struct audience *audience, struct cancel *cancel, struct finding *finding,
                  struct error *err)
 {
     CLEANUP(object_verifier_free) struct object_verifier *verifier = NULL;
@@ -254,9 +165,11 @@ static int fetch(struct ciphertext_cache *cache, struct image_record *record,
     cache_directory_remove_objects(cache->fd, image_record_id(record));
     if (file_sink_publish(cache->fd, name, S_IRUSR | S_IWUSR, &file, err) < 0)
         return error_prefix(err, "cache");
-    if (object_verifier_new(record, cache->require_hash, cache->arena, file, observer, &verifier,
-                            err) < 0)
+    if (object_verifier_new(record, cache->require_hash, cache->arena, file, audience->observer,
+                            &verifier, err) < 0 ||
+        (audience->feed != NULL && feed_from(audience->feed, file, err) < 0))
         return -1;
+    object_verifier_set_feed(verifier, audience->feed);
     if (image_service_download(cache->images, record, 0, object_verifier_sink(verifier), cancel,
                                err) < 0)
         return -1;
@@ -264,19 +177,6 @@ static int fetch(struct ciphertext_cache *cache, struct image_record *record,
         open_file(cache, record, &finding->file, err) < 0)
         return -1;
     return make_object(record, verifier, finding, err);
-}
-
-/* The object this process verified earlier, if it is that of `name`; a reference is taken. */
-static struct cache_object *known_object(struct ciphertext_cache *cache, const struct slot *slot,
-                                         const char *name)
-{
-    struct cache_object *object = NULL;
-
-    monitor_lock(&cache->monitor);
-    if (slot->object != NULL && strcmp(slot->object->name, name) == 0)
-        object = cache_object_ref(slot->object);
-    monitor_unlock(&cache->monitor);
-    return object;
 }
 
 static int open_reader(struct ciphertext_cache *cache, struct finding *finding,
@@ -295,20 +195,21 @@ static int obtain(struct ciphertext_cache *cache, struct slot *slot, struct imag
                   struct byte_sink *observer, struct cancel *cancel, struct finding *finding,
                   struct byte_source **ret, struct error *err)
 {
+    const struct audience audience = {.observer = observer};
     char name[CACHE_OBJECT_NAME_BYTES];
     int result;
 
     cache_object_name(record, name);
     if (open_file(cache, record, &finding->file, err) < 0) {
-        result = fetch(cache, record, observer, cancel, finding, err);
+        result = fetch(cache, record, &audience, cancel, finding, err);
     } else {
-        finding->object = known_object(cache, slot, name);
+        finding->object = slot_table_object(&cache->slots, slot, name);
         if (finding->object != NULL) {
             if (open_reader(cache, finding, ret, err) < 0)
                 return -1;
             return observer == NULL ? 0 : pass(*ret, observer, cancel, err);
         }
-        result = verify_from_disk(cache, record, observer, cancel, finding, err);
+        result = verify_from_disk(cache, record, &audience, cancel, finding, err);
     }
     return result < 0 ? -1 : open_reader(cache, finding, ret, err);
 }
@@ -319,12 +220,12 @@ int ciphertext_cache_open(struct ciphertext_cache *cache, struct image_record *r
 {
     CLEANUP(byte_source_free) struct byte_source *reader = NULL;
     struct finding finding = {NULL, NULL};
-    struct slot *slot = acquire_slot(cache, image_record_id(record), cancel, err);
+    struct slot *slot;
     int result = -1;
 
-    if (slot != NULL) {
+    if (slot_table_acquire(&cache->slots, image_record_id(record), cancel, &slot, err) == 0) {
         result = obtain(cache, slot, record, observer, cancel, &finding, &reader, err);
-        release_slot(cache, slot, result == 0 ? finding.object : NULL);
+        slot_table_release(&cache->slots, slot, result == 0 ? finding.object : NULL);
     }
     cache_object_unref(finding.object);
     byte_source_free(finding.file);
@@ -335,24 +236,189 @@ int ciphertext_cache_open(struct ciphertext_cache *cache, struct image_record *r
     return result;
 }
 
+/* --- following --- */
+
+static struct transfer *transfer_of(struct slot_transfer *turn)
+{
+    return (struct transfer *)((char *)turn - offsetof(struct transfer, turn));
+}
+
+static void free_transfer(struct transfer *transfer)
+{
+    if (transfer == NULL)
+        return;
+    byte_sink_free(transfer->observer);
+    image_record_unref(transfer->record);
+    cancel_unref(transfer->turn.cancel);
+    object_feed_unref(transfer->feed);
+    free(transfer);
+}
+DEFINE_CLEANUP(struct transfer, free_transfer)
+
+/* One follower less, or the job is over. */
+static void leave_transfer(void *context)
+{
+    struct transfer *transfer = context;
+
+    if (slot_table_leave(&transfer->cache->slots, &transfer->turn))
+        free_transfer(transfer);
+}
+
+static int run_pass(struct transfer *transfer, struct finding *finding, struct error *err)
+{
+    struct ciphertext_cache *cache = transfer->cache;
+    const struct audience audience = {.observer = transfer->observer, .feed = transfer->feed};
+
+    if (open_file(cache, transfer->record, &finding->file, err) < 0)
+        return fetch(cache, transfer->record, &audience, transfer->turn.cancel, finding, err);
+    return verify_from_disk(cache, transfer->record, &audience, transfer->turn.cancel, finding,
+                            err);
+}
+
+/* Ends the turn and the job: `object` was obtained, or `err` (not NULL) says why not. */
+static void finish_transfer(struct transfer *transfer, struct cache_object *object,
+                            const struct error *err)
+{
+    /* Before followers are told: who has seen the end finds the object verified. */
+    slot_table_release(&transfer->cache->slots, transfer->slot, object);
+    object_feed_end(transfer->feed, err);
+    leave_transfer(transfer);
+}
+
+static void run_transfer(struct job *job)
+{
+    struct transfer *transfer = (struct transfer *)job;
+    struct finding finding = {NULL, NULL};
+    struct error error = ERROR_INIT;
+
+    if (run_pass(transfer, &finding, &error) == 0)
+        finish_transfer(transfer, finding.object, NULL);
+    else
+        finish_transfer(transfer, NULL, &error);
+    cache_object_unref(finding.object);
+    byte_source_free(finding.file);
+}
+
+static int new_transfer(struct ciphertext_cache *cache, struct image_record *record,
+                        struct byte_sink **observer, struct transfer **ret, struct error *err)
+{
+    CLEANUP(free_transfer) struct transfer *transfer = calloc(1, sizeof *transfer);
+
+    if (transfer == NULL)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    if (cancel_new(&transfer->turn.cancel, err) < 0 || object_feed_new(&transfer->feed, err) < 0)
+        return -1;
+    transfer->job.run = run_transfer;
+    transfer->cache = cache;
+    transfer->record = image_record_ref(record);
+    transfer->observer = steal(observer);
+    cache_object_name(record, transfer->turn.name);
+    *ret = steal(&transfer);
+    return 0;
+}
+
+/* Hands the turn of a busy slot over to a new transfer: *ret, with a reference. */
+static int start_transfer(struct ciphertext_cache *cache, struct slot *slot,
+                          struct image_record *record, struct byte_sink **observer,
+                          struct transfer **ret, struct error *err)
+{
+    struct transfer *transfer = NULL;
+
+    if (new_transfer(cache, record, observer, &transfer, err) < 0) {
+        slot_table_release(&cache->slots, slot, NULL);
+        return -1;
+    }
+    transfer->slot = slot;
+    slot_table_hand_over(&cache->slots, slot, &transfer->turn);
+    if (worker_pool_submit(cache->transfers, &transfer->job, err) < 0) {
+        finish_transfer(transfer, NULL, err);
+        leave_transfer(transfer);
+        return -1;
+    }
+    *ret = transfer;
+    return 0;
+}
+
+/* The object this process verified earlier, in a busy slot. *ret stays NULL when there is none. */
+static int open_known(struct ciphertext_cache *cache, const struct slot *slot,
+                      struct image_record *record, struct byte_source **ret, struct error *err)
+{
+    struct finding finding = {NULL, NULL};
+    struct error ignored = ERROR_INIT;
+    char name[CACHE_OBJECT_NAME_BYTES];
+    int result = 0;
+
+    cache_object_name(record, name);
+    finding.object = slot_table_object(&cache->slots, slot, name);
+    if (finding.object != NULL && open_file(cache, record, &finding.file, &ignored) == 0)
+        result = open_reader(cache, &finding, ret, err);
+    cache_object_unref(finding.object);
+    return result;
+}
+
+/* In a busy slot, whose turn it ends or hands over: *ret, or else *ret_transfer to follow. */
+static int open_or_start(struct ciphertext_cache *cache, struct slot *slot,
+                         struct image_record *record, struct byte_sink **observer,
+                         struct byte_source **ret, struct transfer **ret_transfer,
+                         struct error *err)
+{
+    int result = 0;
+
+    /* An observer must see the bytes, whoever has seen them before. */
+    if (*observer == NULL)
+        result = open_known(cache, slot, record, ret, err);
+    if (result == 0 && *ret == NULL)
+        return start_transfer(cache, slot, record, observer, ret_transfer, err);
+    slot_table_release(&cache->slots, slot, NULL);
+    return result;
+}
+
+int ciphertext_cache_follow(struct ciphertext_cache *cache, struct image_record *record,
+                            struct byte_sink *observer, struct cancel *cancel,
+                            struct byte_source **ret, struct error *err)
+{
+    CLEANUP(byte_sink_free) struct byte_sink *unused_observer = observer;
+    struct slot_transfer *turn = NULL;
+    struct transfer *transfer = NULL;
+    char name[CACHE_OBJECT_NAME_BYTES];
+    struct slot *slot;
+
+    cache_object_name(record, name);
+    if (slot_table_join(&cache->slots, image_record_id(record), name, cancel, &slot, &turn, err) <
+        0)
+        return -1;
+    *ret = NULL;
+    if (turn != NULL)
+        transfer = transfer_of(turn);
+    else if (open_or_start(cache, slot, record, &unused_observer, ret, &transfer, err) < 0)
+        return -1;
+    if (transfer == NULL)
+        return 0;
+    const struct follower_listener listener = {.left = leave_transfer, .context = transfer};
+    if (object_feed_follow(transfer->feed, listener, ret, err) == 0)
+        return 0;
+    leave_transfer(transfer);
+    return -1;
+}
+
 /* --- the cache as a whole --- */
 
 int ciphertext_cache_new(const char *path, struct image_service *images, struct secure_arena *arena,
                          bool require_hash, struct ciphertext_cache **ret, struct error *err)
 {
-    struct ciphertext_cache *cache = calloc(1, sizeof *cache);
+    CLEANUP(ciphertext_cache_free) struct ciphertext_cache *cache = calloc(1, sizeof *cache);
 
     if (cache == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     cache->images = images;
     cache->arena = arena;
     cache->require_hash = require_hash;
-    if (cache_directory_open(path, &cache->fd, err) < 0) {
-        free(cache);
+    cache->fd = -1;
+    slot_table_init(&cache->slots);
+    if (worker_pool_new("transfer", MAXIMUM_TRANSFERS, &cache->transfers, err) < 0 ||
+        cache_directory_open(path, &cache->fd, err) < 0)
         return -1;
-    }
-    monitor_init(&cache->monitor);
-    *ret = cache;
+    *ret = steal(&cache);
     return 0;
 }
 
@@ -360,15 +426,10 @@ void ciphertext_cache_free(struct ciphertext_cache *cache)
 {
     if (cache == NULL)
         return;
-    while (cache->slots != NULL) {
-        struct slot *slot = cache->slots;
-
-        cache->slots = slot->next;
-        cache_object_unref(slot->object);
-        free(slot);
-    }
-    monitor_destroy(&cache->monitor);
-    (void)close(cache->fd);
+    worker_pool_free(cache->transfers);
+    slot_table_clear(&cache->slots);
+    if (cache->fd >= 0)
+        (void)close(cache->fd);
     free(cache);
 }
 

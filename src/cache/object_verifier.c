@@ -14,6 +14,7 @@ struct object_verifier {
     struct byte_sink sink;
     struct byte_sink *file;             /* owned; NULL when the bytes come from disk */
     struct byte_sink *observer;         /* borrowed; NULL for none */
+    struct object_feed *feed;           /* borrowed; NULL for none */
     struct hash *hash;                  /* NULL when the record has none and none is required */
     uint8_t digest[HASH_MAXIMUM_BYTES]; /* what the record says */
     size_t digest_size;
@@ -25,48 +26,52 @@ struct object_verifier {
     bool mismatch;          /* size or hash are not the record's */
 };
 
-/* Tags the current block and passes it on. */
-static int finish_block(struct object_verifier *verifier, struct cancel *cancel, struct error *err)
+/* Tags all of `bytes`, of which what does not fill a block is kept for the next time. */
+static int tag_blocks(struct object_verifier *verifier, const uint8_t *bytes, size_t size,
+                      struct error *err)
 {
-    const size_t size = verifier->block_size;
+    while (size > 0) {
+        const size_t room = CACHE_BLOCK_BYTES - verifier->block_size;
+        const size_t part = size < room ? size : room;
+        const uint8_t *block = bytes;
 
-    verifier->block_size = 0;
-    if (gmac_table_append(verifier->tags, verifier->block, size, err) < 0)
-        return -1;
-    if (verifier->file != NULL &&
-        byte_sink_write(verifier->file, verifier->block, size, cancel, err) < 0)
-        return -1;
+        if (part < CACHE_BLOCK_BYTES) {
+            memcpy(verifier->block + verifier->block_size, bytes, part);
+            block = verifier->block;
+        }
+        verifier->block_size += part;
+        bytes += part;
+        size -= part;
+        if (verifier->block_size < CACHE_BLOCK_BYTES)
+            continue;
+        verifier->block_size = 0;
+        if (gmac_table_append(verifier->tags, block, CACHE_BLOCK_BYTES, err) < 0)
+            return -1;
+    }
     return 0;
 }
 
+/* Followers come first: they wait for what has arrived, everybody else for the end. */
 static int verifier_write(struct byte_sink *sink, const void *bytes, size_t size,
                           struct cancel *cancel, struct error *err)
 {
     struct object_verifier *verifier = (struct object_verifier *)sink;
-    const uint8_t *next = bytes;
 
     verifier->mismatch = size > verifier->expected_size - verifier->size;
     if (verifier->mismatch)
         return error_set(err, ERROR_CORRUPT, "more stored bytes than the record's %" PRIu64,
                          verifier->expected_size);
+    if (verifier->file != NULL && byte_sink_write(verifier->file, bytes, size, cancel, err) < 0)
+        return -1;
+    verifier->size += size;
+    if (verifier->feed != NULL)
+        object_feed_arrived(verifier->feed, verifier->size);
     if (verifier->observer != NULL &&
         byte_sink_write(verifier->observer, bytes, size, cancel, err) < 0)
         return -1;
     if (verifier->hash != NULL)
         hash_update(verifier->hash, bytes, size);
-    verifier->size += size;
-    while (size > 0) {
-        const size_t room = CACHE_BLOCK_BYTES - verifier->block_size;
-        const size_t part = size < room ? size : room;
-
-        memcpy(verifier->block + verifier->block_size, next, part);
-        verifier->block_size += part;
-        next += part;
-        size -= part;
-        if (verifier->block_size == CACHE_BLOCK_BYTES && finish_block(verifier, cancel, err) < 0)
-            return -1;
-    }
-    return 0;
+    return tag_blocks(verifier, bytes, size, err);
 }
 
 static int check_against_record(struct object_verifier *verifier, struct error *err)
@@ -90,7 +95,8 @@ static int verifier_commit(struct byte_sink *sink, struct cancel *cancel, struct
 {
     struct object_verifier *verifier = (struct object_verifier *)sink;
 
-    if (verifier->block_size > 0 && finish_block(verifier, cancel, err) < 0)
+    if (verifier->block_size > 0 &&
+        gmac_table_append(verifier->tags, verifier->block, verifier->block_size, err) < 0)
         return -1;
     verifier->mismatch = check_against_record(verifier, err) < 0;
     if (verifier->mismatch)
@@ -185,6 +191,11 @@ int object_verifier_new(const struct image_record *record, bool require_hash,
 struct byte_sink *object_verifier_sink(struct object_verifier *verifier)
 {
     return &verifier->sink;
+}
+
+void object_verifier_set_feed(struct object_verifier *verifier, struct object_feed *feed)
+{
+    verifier->feed = feed;
 }
 
 bool object_verifier_found_mismatch(const struct object_verifier *verifier)

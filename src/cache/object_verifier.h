@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The one pass over an object's bytes, be they downloaded or read from disk: a sink that hashes
- * them, tags each block, passes them to the observer and, when fetching, to the file. Its commit
+ * them, tags each block, passes them to the observer and, when fetching, to the file at once, where
+ * those who follow read them. Its commit
  * succeeds only when size and hash are those of the record; only then observer and file are
  * committed, in this order: what the observer refuses is not worth keeping.
  */
@@ -9,6 +10,7 @@
 #define CACHE_OBJECT_VERIFIER_H
 
 #include "cache/gmac_table.h"
+#include "cache/object_feed.h"
 #include "glancefs/byte_sink.h"
 #include "glancefs/image_record.h"
 
@@ -26,6 +28,10 @@ int object_verifier_new(const struct image_record *record, bool require_hash,
 
 /** The sink side; owned by the verifier. */
 struct byte_sink *object_verifier_sink(struct object_verifier *verifier);
+
+/** Tells `feed` (borrowed; NULL for nobody) of all bytes that are in the file from now on; its end is
+ *  the caller's to tell. Before the first byte is written. */
+void object_verifier_set_feed(struct object_verifier *verifier, struct object_feed *feed);
 
 /** True when the bytes themselves were wrong, not the observer, the disk or the caller's patience. */
 bool object_verifier_found_mismatch(const struct object_verifier *verifier);

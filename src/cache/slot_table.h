@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the cache knows of images: who uses one, whose turn it is to fetch or verify it, and the
+ * verified objects it remembers. One caller at a time has the turn of an image; he may hand it over
+ * to a transfer, a pass in the background that others follow. Such a transfer belongs to its
+ * followers and to those who wait for their turn: when the last of them leaves, it is cancelled.
+ *
+ * Thread-safe; memory only: the table's lock is never held over I/O. Lock order: a cancel token's
+ * lock, then the table's.
+ */
+#ifndef CACHE_SLOT_TABLE_H
+#define CACHE_SLOT_TABLE_H
+
+#include "base/monitor.h"
+#include "base/uuid.h"
+#include "cache/cache_object.h"
+#include "glancefs/cancel.h"
+#include "glancefs/error.h"
+
+#include <stdbool.h>
+
+/** One image. The caller whose turn it is holds a pointer, and passes it on. */
+struct slot;
+
+struct slot_table {
+    struct monitor monitor; /* guards the slots and what is said below */
+    struct slot *slots;     /* the most recently used one first */
+};
+
+/** The table's part of a transfer, embedded in it. */
+struct slot_transfer {
+    char name[CACHE_OBJECT_NAME_BYTES]; /* of its object; constant */
+    struct cancel *cancel;              /* of its pass; owned by the transfer */
+    struct slot *slot;                  /* while others may follow it; guarded by the table */
+    unsigned references;                /* followers and its job; guarded by the table */
+};
+
+void slot_table_init(struct slot_table *table);
+
+/** Forgets everything; nobody may use the table any more. */
+void slot_table_clear(struct slot_table *table);
+
+/** Waits for the turn of image `id`. Ends early, without it, when cancelled. */
+int slot_table_acquire(struct slot_table *table, const char *id, struct cancel *cancel,
+                       struct slot **ret, struct error *err);
+
+/**
+ * The same, but a transfer of the object `name` is as good: then *ret_transfer is it, of which a
+ * reference is taken, and there is no turn. Else *ret_transfer is NULL.
+ */
+int slot_table_join(struct slot_table *table, const char *id, const char *name,
+                    struct cancel *cancel, struct slot **ret, struct slot_transfer **ret_transfer,
+                    struct error *err);
+
+/** Makes `transfer` that of `slot`, whose turn it has now, with two references: its job's, which
+ *  ends the turn by slot_table_release, and the caller's. */
+void slot_table_hand_over(struct slot_table *table, struct slot *slot,
+                          struct slot_transfer *transfer);
+
+/** Gives a reference back; true when it was the last and the transfer is to be freed. */
+bool slot_table_leave(struct slot_table *table, struct slot_transfer *transfer);
+
+/** Ends the turn. A newly obtained `object` (NULL: there is none) replaces what was remembered. */
+void slot_table_release(struct slot_table *table, struct slot *slot, struct cache_object *object);
+
+/** The object remembered in `slot`, if it is called `name`, with a reference; else NULL. */
+struct cache_object *slot_table_object(struct slot_table *table, const struct slot *slot,
+                                       const char *name);
+
+/** Forgets `object`; false when it was not remembered any more. */
+bool slot_table_forget(struct slot_table *table, const struct cache_object *object);
+
+#endif
