@@ -12,6 +12,12 @@
  * another processor costs as much as the work on a piece. */
 #define PIECES_PER_WAKE (PIECE_LANE_PIECES / 2)
 
+/* A piece comes out of the cache of the owner's processor, line by line, unless it is asked for in
+ * time: the work is done in strips, and what lies this far ahead of a strip is fetched meanwhile. */
+#define STRIP_BYTES 1024
+#define FETCH_AHEAD_BYTES 4096
+#define CACHE_LINE_BYTES 64
+
 /* Pieces are counted from the first one ever; number n lies in place n % PIECE_LANE_PIECES. */
 struct piece_lane {
     struct secure_arena *arena;
@@ -36,13 +42,32 @@ static uint8_t *place(const struct piece_lane *lane, uint64_t number)
     return lane->memory + number % PIECE_LANE_PIECES * PIECE_LANE_PIECE_BYTES;
 }
 
+static void fetch(const uint8_t *bytes)
+{
+    for (size_t i = 0; i < STRIP_BYTES; i += CACHE_LINE_BYTES)
+        __builtin_prefetch(bytes + i);
+}
+
+static void work_in_strips(const struct piece_lane *lane, uint8_t *bytes, size_t size)
+{
+    while (size > 0) {
+        size_t strip = size < STRIP_BYTES ? size : STRIP_BYTES;
+
+        if (size >= FETCH_AHEAD_BYTES + STRIP_BYTES)
+            fetch(bytes + FETCH_AHEAD_BYTES);
+        lane->work(lane->context, bytes, strip);
+        bytes += strip;
+        size -= strip;
+    }
+}
+
 /* Called and returns locked. */
 static void work_on_next(struct piece_lane *lane)
 {
     const uint64_t number = lane->done;
 
     (void)pthread_mutex_unlock(&lane->mutex);
-    lane->work(lane->context, place(lane, number), lane->sizes[number % PIECE_LANE_PIECES]);
+    work_in_strips(lane, place(lane, number), lane->sizes[number % PIECE_LANE_PIECES]);
     (void)pthread_mutex_lock(&lane->mutex);
     lane->done++;
     if (lane->done == lane->awaited)

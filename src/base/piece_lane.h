@@ -25,14 +25,14 @@
 #include <stdint.h>
 
 /** Pieces on the lane at most, and bytes of one. */
-#define PIECE_LANE_PIECES 4
-#define PIECE_LANE_PIECE_BYTES ((size_t)128 * 1024)
+#define PIECE_LANE_PIECES 8
+#define PIECE_LANE_PIECE_BYTES ((size_t)64 * 1024)
 
 struct piece_lane;
 
 /**
- * Starts a thread that calls `work` for each piece, to work on its bytes in place. What `context`
- * points to is the thread's while anything is on the lane, the owner's while piece_lane_take says
+ * Starts a thread that calls `work` for the bytes of each piece, a KiB at a time (the last call for
+ * a piece may have less), to work on them in place. What `context` points to is the thread's while anything is on the lane, the owner's while piece_lane_take says
  * that nothing is. ERROR_EXHAUSTED without memory or thread: the owner then does the work himself.
  */
 int piece_lane_new(struct secure_arena *arena,

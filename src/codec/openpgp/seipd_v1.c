@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/openpgp/seipd_v1.h"
 
+#include "base/piece_lane.h"
 #include "codec/openpgp/message_damaged.h"
 #include "crypto/constant_time.h"
 #include "crypto/hash.h"
+#include "glancefs/limits.h"
 
 #include <assert.h>
 #include <string.h>
+
+/* The hash gets a thread of its own beside the decryption once a message is this long: below, the
+ * thread would cost more than it gains. */
+#define LANE_THRESHOLD_BYTES (1 * MIB)
 
 #define SHA1_BYTES (SEIPD_V1_MDC_PACKET_BYTES - SEIPD_V1_MDC_HEADER_BYTES)
 
@@ -18,7 +24,9 @@ struct seipd_v1 {
     struct byte_stream *body;
     struct secure_arena *arena;
     struct cfb_cipher *cipher;
-    struct hash *sha1; /* NULL without verify */
+    struct hash *sha1;       /* NULL without verify; the lane's, while anything is on it */
+    struct piece_lane *lane; /* NULL while the message is short, or there is no memory or thread */
+    bool has_tried_lane;
     uint64_t decrypted_bytes;
     uint8_t prefix[SEIPD_V1_PREFIX_MAXIMUM_BYTES];
     size_t prefix_size; /* what it will be */
@@ -76,6 +84,58 @@ static int read_unverified(struct byte_stream *stream, void *buffer, size_t size
     return read_decrypted(seipd, buffer, size, cancel, ret_size, err);
 }
 
+static void hash_piece(void *context, uint8_t *bytes, size_t size)
+{
+    struct seipd_v1 *seipd = context;
+
+    hash_update(seipd->sha1, bytes, size);
+}
+
+static void hash_beside(struct seipd_v1 *seipd, const uint8_t *bytes, size_t size)
+{
+    while (size > 0) {
+        size_t piece = size < PIECE_LANE_PIECE_BYTES ? size : PIECE_LANE_PIECE_BYTES;
+        const uint8_t *hashed;
+        size_t hashed_size;
+
+        if (piece_lane_is_full(seipd->lane))
+            (void)piece_lane_take(seipd->lane, &hashed, &hashed_size);
+        piece_lane_put(seipd->lane, bytes, piece);
+        bytes += piece;
+        size -= piece;
+    }
+}
+
+static void drain_lane(struct seipd_v1 *seipd)
+{
+    const uint8_t *hashed;
+    size_t hashed_size;
+
+    if (seipd->lane == NULL)
+        return;
+    while (piece_lane_take(seipd->lane, &hashed, &hashed_size))
+        ;
+}
+
+static void consider_lane(struct seipd_v1 *seipd)
+{
+    struct error ignored = ERROR_INIT;
+
+    if (seipd->has_tried_lane || seipd->decrypted_bytes < LANE_THRESHOLD_BYTES)
+        return;
+    seipd->has_tried_lane = true;
+    (void)piece_lane_new(seipd->arena, hash_piece, seipd, &seipd->lane, &ignored);
+}
+
+static void hash_plaintext(struct seipd_v1 *seipd, const uint8_t *bytes, size_t size)
+{
+    consider_lane(seipd);
+    if (seipd->lane != NULL)
+        hash_beside(seipd, bytes, size);
+    else
+        hash_update(seipd->sha1, bytes, size);
+}
+
 /* New bytes go behind those held back, so that the plaintext is one run in the caller's memory;
  * then its last bytes are held back in turn. */
 static int read_verified(struct byte_stream *stream, void *buffer, size_t size,
@@ -93,7 +153,7 @@ static int read_verified(struct byte_stream *stream, void *buffer, size_t size,
         return -1;
     memcpy(bytes, seipd->held, sizeof seipd->held);
     memcpy(seipd->held, bytes + got, sizeof seipd->held);
-    hash_update(seipd->sha1, bytes, got);
+    hash_plaintext(seipd, bytes, got);
     *ret_size = got;
     return 0;
 }
@@ -123,6 +183,7 @@ void seipd_v1_free(struct seipd_v1 *seipd)
 {
     if (seipd == NULL)
         return;
+    piece_lane_free(seipd->lane);
     cfb_cipher_free(seipd->cipher);
     hash_free(seipd->sha1);
     secure_arena_release(seipd->arena, seipd);
@@ -141,6 +202,7 @@ const uint64_t *seipd_v1_decrypted_bytes(const struct seipd_v1 *seipd)
 int seipd_v1_finish(struct seipd_v1 *seipd, struct error *err)
 {
     assert(seipd->sha1 != NULL);
+    drain_lane(seipd);
     hash_update(seipd->sha1, seipd->held, SEIPD_V1_MDC_HEADER_BYTES);
     hash_finish(seipd->sha1, seipd->digest);
     if (!constant_time_equal(seipd->held, seipd_v1_mdc_header, SEIPD_V1_MDC_HEADER_BYTES) ||

@@ -2,7 +2,8 @@
 /*
  * Symmetrically Encrypted and Integrity Protected Data packet, version 1 (RFC 9580 section
  * 5.13.1): a random prefix, packets, and a Modification Detection Code packet with the SHA-1 of all
- * before it, in CFB. This is the packet's plaintext without prefix and MDC.
+ * before it, in CFB. This is the packet's plaintext without prefix and MDC. A long one is hashed by
+ * a thread beside the caller's, which reads and decrypts.
  */
 #ifndef CODEC_OPENPGP_SEIPD_V1_H
 #define CODEC_OPENPGP_SEIPD_V1_H

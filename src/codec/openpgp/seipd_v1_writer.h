@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes the body of an SEIPD packet, version 1 (see seipd_v1.h): version octet, random prefix,
- * packets, MDC packet. */
+/*
+ * Writes the body of an SEIPD packet, version 1 (see seipd_v1.h): version octet, random prefix,
+ * packets, MDC packet. A long body is hashed by the caller's thread while another one encrypts.
+ */
 #ifndef CODEC_OPENPGP_SEIPD_V1_WRITER_H
 #define CODEC_OPENPGP_SEIPD_V1_WRITER_H
 
@@ -12,7 +14,8 @@ struct seipd_v1_writer;
 /** Bytes of a body that holds `packets_size` bytes of packets encrypted with `key`. */
 uint64_t seipd_v1_body_size(const struct session_key *key, uint64_t packets_size);
 
-/** Encrypts with `key`, to `below` (borrowed), where ciphertext arrives in large pieces. */
+/** Encrypts with `key`, in its arena, to `below` (borrowed), where ciphertext arrives in pieces of
+ *  up to 64 KiB, in part after the write that it belongs to: a failure shows in a later one. */
 int seipd_v1_writer_new(const struct session_key *key, struct byte_output *below,
                         struct seipd_v1_writer **ret, struct error *err);
 
@@ -26,7 +29,7 @@ int seipd_v1_writer_begin(struct seipd_v1_writer *writer, struct cancel *cancel,
 /** Where the packets go. */
 struct byte_output *seipd_v1_writer_packets(struct seipd_v1_writer *writer);
 
-/** Writes the MDC packet. Last, once. */
+/** Writes what is still being encrypted, then the MDC packet. Last, once. */
 int seipd_v1_writer_finish(struct seipd_v1_writer *writer, struct cancel *cancel,
                            struct error *err);
 
