@@ -52,6 +52,7 @@ struct openstack_options {
     char *key_manager_endpoint_override;
     char *cafile; /* certificates trusted instead of the system's */
     char *proxy;
+    char *working_directory; /* no option: what relative paths are relative to, see session.h */
     bool allow_http;
     unsigned connect_timeout_seconds;
     unsigned stall_timeout_seconds;

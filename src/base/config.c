@@ -86,6 +86,7 @@ static void clear_openstack(struct openstack_options *openstack)
     free(openstack->key_manager_endpoint_override);
     free(openstack->cafile);
     free(openstack->proxy);
+    free(openstack->working_directory);
 }
 
 void config_free(struct config *config)

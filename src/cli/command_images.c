@@ -86,6 +86,7 @@ static int take_key(struct images_options *options, const char *key_id)
 
 enum images_option {
     OPTION_CLOUD = 1,
+    OPTION_OS_CLOUD,
     OPTION_CONFIG,
     OPTION_JSON,
     OPTION_ID,
@@ -103,6 +104,9 @@ static int take_option(struct images_options *options, int option, char *value)
     switch (option) {
     case OPTION_CLOUD:
         options->session.cloud = value;
+        return 0;
+    case OPTION_OS_CLOUD:
+        options->session.os_cloud = value;
         return 0;
     case OPTION_CONFIG:
         options->session.config_path = value;
@@ -279,6 +283,7 @@ static int add_image(const struct images_options *options, char **arguments, str
 static const struct option report_options[] = {
     {"json", no_argument, NULL, OPTION_JSON},
     {"cloud", required_argument, NULL, OPTION_CLOUD},
+    {"os-cloud", required_argument, NULL, OPTION_OS_CLOUD},
     {"config", required_argument, NULL, OPTION_CONFIG},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -293,6 +298,7 @@ static const struct option add_options[] = {
     {"decrypt-size", required_argument, NULL, OPTION_DECRYPT_SIZE},
     {"property", required_argument, NULL, OPTION_PROPERTY},
     {"cloud", required_argument, NULL, OPTION_CLOUD},
+    {"os-cloud", required_argument, NULL, OPTION_OS_CLOUD},
     {"config", required_argument, NULL, OPTION_CONFIG},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},

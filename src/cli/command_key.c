@@ -36,9 +36,13 @@ struct key_options {
 static int parse_options(int argc, char **argv, struct key_options *options)
 {
     static const struct option table[] = {
-        {"cloud", required_argument, NULL, 'c'}, {"config", required_argument, NULL, 'f'},
-        {"name", required_argument, NULL, 'n'},  {"type", required_argument, NULL, 't'},
-        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
+        {"cloud", required_argument, NULL, 'c'},
+        {"os-cloud", required_argument, NULL, 'o'},
+        {"config", required_argument, NULL, 'f'},
+        {"name", required_argument, NULL, 'n'},
+        {"type", required_argument, NULL, 't'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     int option;
 
@@ -46,6 +50,8 @@ static int parse_options(int argc, char **argv, struct key_options *options)
     while ((option = getopt_long(argc, argv, "h", table, NULL)) != -1) {
         if (option == 'c')
             options->session.cloud = optarg;
+        else if (option == 'o')
+            options->session.os_cloud = optarg;
         else if (option == 'f')
             options->session.config_path = optarg;
         else if (option == 'n')

@@ -37,7 +37,7 @@ static int build_layers(const struct mount_options *options, struct layers *laye
 {
     const struct config *config = options->config;
 
-    if (session_open(config, config->max_memory_bytes, &layers->session, err) < 0)
+    if (session_open(options->config, config->max_memory_bytes, &layers->session, err) < 0)
         return -1;
     struct cloud *cloud = layers->session->cloud;
     if (cloud_staging_open(config, config->cache, cloud, &layers->staging, err) < 0 ||

@@ -81,15 +81,11 @@ static int check_options(struct upload_options *options, int argc, char **argv)
 static int parse_options(int argc, char **argv, struct upload_options *options)
 {
     static const struct option table[] = {
-        {"cloud", required_argument, NULL, 'c'},
-        {"config", required_argument, NULL, 'f'},
-        {"cache", required_argument, NULL, 'd'},
-        {"key", required_argument, NULL, 'k'},
-        {"new-key", no_argument, NULL, 'w'},
-        {"name", required_argument, NULL, 'n'},
-        {"disk-format", required_argument, NULL, 't'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"cloud", required_argument, NULL, 'c'},  {"os-cloud", required_argument, NULL, 'o'},
+        {"config", required_argument, NULL, 'f'}, {"cache", required_argument, NULL, 'd'},
+        {"key", required_argument, NULL, 'k'},    {"new-key", no_argument, NULL, 'w'},
+        {"name", required_argument, NULL, 'n'},   {"disk-format", required_argument, NULL, 't'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
     };
     int option;
 
@@ -97,6 +93,8 @@ static int parse_options(int argc, char **argv, struct upload_options *options)
     while ((option = getopt_long(argc, argv, "h", table, NULL)) != -1) {
         if (option == 'c')
             options->session.cloud = optarg;
+        else if (option == 'o')
+            options->session.os_cloud = optarg;
         else if (option == 'f')
             options->session.config_path = optarg;
         else if (option == 'd')

@@ -66,6 +66,7 @@ struct uploads_job {
 
 enum uploads_option {
     OPTION_CLOUD = 1,
+    OPTION_OS_CLOUD,
     OPTION_CONFIG,
     OPTION_CACHE,
     OPTION_JSON,
@@ -100,6 +101,9 @@ static int take_option(struct uploads_options *options, int option, char *value)
     switch (option) {
     case OPTION_CLOUD:
         options->session.cloud = value;
+        return 0;
+    case OPTION_OS_CLOUD:
+        options->session.os_cloud = value;
         return 0;
     case OPTION_CONFIG:
         options->session.config_path = value;
@@ -228,6 +232,7 @@ static int wait_in_time(const struct uploads_job *job, struct error *err)
 
 #define COMMON_OPTIONS                                                                             \
     {"cloud", required_argument, NULL, OPTION_CLOUD},                                              \
+        {"os-cloud", required_argument, NULL, OPTION_OS_CLOUD},                                    \
         {"config", required_argument, NULL, OPTION_CONFIG},                                        \
         {"cache", required_argument, NULL, OPTION_CACHE}, {"help", no_argument, NULL, 'h'},        \
     {                                                                                              \

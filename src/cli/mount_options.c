@@ -13,7 +13,7 @@
 
 #define COMMAND "mount"
 #define LOCAL_PREFIX "local:"
-#define MAXIMUM_LONG_OPTIONS 64
+#define MAXIMUM_LONG_OPTIONS 96
 
 /* What getopt_long gives; an option of the configuration is OPTION_CONFIG + its number. */
 enum {
@@ -21,6 +21,7 @@ enum {
     OPTION_HELP = 'h',
     OPTION_MOUNT = 'o',
     OPTION_FILE = 256,
+    OPTION_OS_CLOUD,
     OPTION_CONFIG
 };
 
@@ -73,6 +74,7 @@ static void list_long_options(struct option table[MAXIMUM_LONG_OPTIONS])
         {"foreground", no_argument, NULL, OPTION_FOREGROUND},
         {"help", no_argument, NULL, OPTION_HELP},
         {"config", required_argument, NULL, OPTION_FILE},
+        {"os-cloud", required_argument, NULL, OPTION_OS_CLOUD}, /* as openstackclient spells it */
     };
     const size_t fixed_count = sizeof fixed / sizeof fixed[0];
     const struct config_option *option;
@@ -128,6 +130,8 @@ static int parse_options(int argc, char **argv, struct command_line *line)
             line->shows_help = true;
         else if (option == OPTION_FILE)
             line->config_path = optarg;
+        else if (option == OPTION_OS_CLOUD)
+            assign(line, "os_cloud", optarg);
         else if (option == OPTION_MOUNT)
             assign(line, NULL, optarg);
         else if (option >= OPTION_CONFIG)

@@ -28,6 +28,7 @@ int session_load_config(const char *path, struct config **ret, struct error *err
     if (config_new(&config, err) < 0 || load_file(config, path, err) < 0 ||
         config_load_environment(config, environ, err) < 0)
         return -1;
+    config->openstack.working_directory = getcwd(NULL, 0);
     *ret = steal(&config);
     return 0;
 }
@@ -40,6 +41,9 @@ int session_load_options(const struct session_options *options, struct config **
     if (session_load_config(options->config_path, &config, err) < 0)
         return -1;
     if (options->cloud != NULL && config_set(config, "cloud", options->cloud, "--cloud", err) < 0)
+        return -1;
+    if (options->os_cloud != NULL &&
+        config_set(config, "os_cloud", options->os_cloud, "--os-cloud", err) < 0)
         return -1;
     if (config_validate(config, err) < 0)
         return -1;
@@ -68,8 +72,17 @@ int session_make_codecs(const struct config *config, struct codecs **ret, struct
     return codecs_new(&options, ret, err);
 }
 
-int session_open(const struct config *config, size_t arena_bytes, struct session **ret,
-                 struct error *err)
+/* Passwords are in the cloud's locked memory afterwards, or were of no use. */
+static int open_cloud(struct config *config, struct session *session, struct error *err)
+{
+    const struct cloud_options options = {.openstack = &config->openstack};
+    const int result = cloud_open(config->cloud, &options, session->arena, &session->cloud, err);
+
+    config_wipe_secrets(config);
+    return result;
+}
+
+int session_open(struct config *config, size_t arena_bytes, struct session **ret, struct error *err)
 {
     CLEANUP(session_free) struct session *session = calloc(1, sizeof *session);
 
@@ -77,7 +90,7 @@ int session_open(const struct config *config, size_t arena_bytes, struct session
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     if (session_setup_arena(arena_bytes, &session->arena, err) < 0 ||
         session_make_codecs(config, &session->codecs, err) < 0 ||
-        cloud_open(config->cloud, session->arena, &session->cloud, err) < 0)
+        open_cloud(config, session, err) < 0)
         return -1;
     *ret = steal(&session);
     return 0;

@@ -22,11 +22,13 @@
 /** Lines for --help about the options below. */
 #define SESSION_OPTIONS_HELP                                                                       \
     "  --cloud CLOUD   local:DIR or openstack[:NAME]; else GLANCEFS_CLOUD or the configuration\n"  \
+    "  --os-cloud NAME an entry of clouds.yaml; the same as --cloud openstack:NAME\n"              \
     "  --config FILE   configuration file, by default " CONFIG_DEFAULT_PATH " when it exists\n"
 
 /** The command-line options that choose a cloud; NULL where not given. */
 struct session_options {
     const char *cloud;
+    const char *os_cloud; /* an entry of clouds.yaml: the same as cloud "openstack:NAME" */
     const char *config_path;
 };
 
@@ -57,8 +59,9 @@ struct session {
     struct codecs *codecs;
 };
 
-/** Sets up arena and crypto libraries and opens the cloud that `config` names. Once per process. */
-int session_open(const struct config *config, size_t arena_bytes, struct session **ret,
+/** Sets up arena and crypto libraries and opens the cloud that `config` names. Once per process.
+ *  Passwords move from `config` into locked memory: config_wipe_secrets. */
+int session_open(struct config *config, size_t arena_bytes, struct session **ret,
                  struct error *err);
 
 /** Closes the cloud; NULL is allowed. */

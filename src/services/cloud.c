@@ -4,6 +4,7 @@
 #include "services/local/local_identity.h"
 #include "services/local/local_images.h"
 #include "services/local/local_keys.h"
+#include "services/openstack/openstack_cloud.h"
 
 #include <string.h>
 
@@ -29,19 +30,27 @@ static bool is_openstack(const char *name)
            (name[length] == '\0' || (name[length] == ':' && name[length + 1] != '\0'));
 }
 
-int cloud_open(const char *name, struct secure_arena *arena, struct cloud **ret, struct error *err)
+static int open_by_name(const char *name, const struct cloud_options *options,
+                        struct secure_arena *arena, struct cloud *cloud, struct error *err)
 {
-    CLEANUP(cloud_free) struct cloud *cloud = NULL;
+    const char *colon = strchr(name, ':');
 
     if (is_openstack(name))
-        return error_set(err, ERROR_UNSUPPORTED, "cloud %s: openstack is not built in yet", name);
-    if (strncmp(name, LOCAL_PREFIX, strlen(LOCAL_PREFIX)) != 0)
-        return error_set(err, ERROR_INVALID,
-                         "cloud '%s' is neither local:DIR nor openstack[:CLOUD_NAME]", name);
-    cloud = calloc(1, sizeof *cloud);
+        return openstack_cloud_open(colon == NULL ? NULL : colon + 1, options, arena, cloud, err);
+    if (strncmp(name, LOCAL_PREFIX, strlen(LOCAL_PREFIX)) == 0)
+        return open_local(name + strlen(LOCAL_PREFIX), arena, cloud, err);
+    return error_set(err, ERROR_INVALID,
+                     "cloud '%s' is neither local:DIR nor openstack[:CLOUD_NAME]", name);
+}
+
+int cloud_open(const char *name, const struct cloud_options *options, struct secure_arena *arena,
+               struct cloud **ret, struct error *err)
+{
+    CLEANUP(cloud_free) struct cloud *cloud = calloc(1, sizeof *cloud);
+
     if (cloud == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
-    if (open_local(name + strlen(LOCAL_PREFIX), arena, cloud, err) < 0)
+    if (open_by_name(name, options, arena, cloud, err) < 0)
         return -1;
     *ret = steal(&cloud);
     return 0;

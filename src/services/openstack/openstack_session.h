@@ -9,9 +9,27 @@
 #include "glancefs/cancel.h"
 #include "glancefs/cleanup.h"
 #include "glancefs/error.h"
+#include "glancefs/identity_service.h"
+#include "glancefs/secure_arena.h"
+#include "services/openstack/credentials.h"
 #include "services/openstack/http.h"
 
 struct openstack_session;
+
+/**
+ * Takes over `credentials` on success; nothing is asked yet. Secrets live in `arena`, which must
+ * outlive the session.
+ */
+int openstack_session_new(struct credentials *credentials, const struct http_options *options,
+                          struct secure_arena *arena, struct openstack_session **ret,
+                          struct error *err);
+
+/** Closes all connections and forgets the token; no request may be under way. NULL is allowed. */
+void openstack_session_free(struct openstack_session *session);
+DEFINE_CLEANUP(struct openstack_session, openstack_session_free)
+
+/** Our identity, as Keystone tells it. Borrowed; freeing it frees the session. */
+struct identity_service *openstack_session_identity(struct openstack_session *session);
 
 /** Services we use, by their type in the catalog. */
 enum openstack_service {

@@ -15,18 +15,39 @@ static void other_words_are_refused(void **state)
     struct error err;
 
     for (size_t i = 0; i < ELEMENTS_OF(names); i++)
-        assert_fails(ERROR_INVALID, cloud_open(names[i], *state, &cloud, &err));
+        assert_fails(ERROR_INVALID, cloud_open(names[i], NULL, *state, &cloud, &err));
     assert_null(cloud);
 }
 
-static void openstack_is_named_but_not_served_yet(void **state)
+static void an_openstack_cloud_has_an_identity_before_anything_is_asked(void **state)
 {
+    static const char *const environment[] = {"OS_AUTH_URL=http://127.0.0.1:1/v3",
+                                              "OS_USERNAME=demo", "OS_PASSWORD=secret",
+                                              "OS_PROJECT_NAME=demo", NULL};
+    CLEANUP(config_free) struct config *config = NULL;
+    CLEANUP(cloud_free) struct cloud *cloud = NULL;
+    struct error err;
+
+    assert_succeeds(config_new(&config, &err));
+    const struct cloud_options options = {.openstack = &config->openstack,
+                                          .environment = (char *const *)environment};
+    assert_succeeds(cloud_open("openstack", &options, *state, &cloud, &err));
+    assert_non_null(cloud->identity);
+}
+
+static void an_openstack_cloud_needs_credentials(void **state)
+{
+    char *const environment[] = {NULL};
+    CLEANUP(config_free) struct config *config = NULL;
     struct cloud *cloud = NULL;
     struct error err;
 
-    assert_fails(ERROR_UNSUPPORTED, cloud_open("openstack", *state, &cloud, &err));
-    assert_fails(ERROR_UNSUPPORTED, cloud_open("openstack:prod", *state, &cloud, &err));
-    assert_message_has("not built in");
+    assert_succeeds(config_new(&config, &err));
+    const struct cloud_options options = {.openstack = &config->openstack,
+                                          .environment = environment};
+    assert_fails(ERROR_INVALID, cloud_open("openstack", &options, *state, &cloud, &err));
+    assert_message_has("OS_AUTH_URL");
+    assert_null(cloud);
 }
 
 static void a_local_cloud_needs_its_directory(void **state)
@@ -37,11 +58,11 @@ static void a_local_cloud_needs_its_directory(void **state)
     char name[4096];
 
     (void)snprintf(name, sizeof name, "local:%s/absent", temp_dir_path(dir));
-    assert_fails(ERROR_NOT_FOUND, cloud_open(name, *state, &cloud, &err));
+    assert_fails(ERROR_NOT_FOUND, cloud_open(name, NULL, *state, &cloud, &err));
     assert_message_has("absent does not exist");
     temp_dir_write(dir, "file", "", 0);
     (void)snprintf(name, sizeof name, "local:%s/file", temp_dir_path(dir));
-    assert_fails(ERROR_INVALID, cloud_open(name, *state, &cloud, &err));
+    assert_fails(ERROR_INVALID, cloud_open(name, NULL, *state, &cloud, &err));
     assert_message_has("not a directory");
     assert_null(cloud);
 }
@@ -55,7 +76,7 @@ static void a_local_cloud_has_all_three_services(void **state)
     char name[4096];
 
     (void)snprintf(name, sizeof name, "local:%s", temp_dir_path(dir));
-    assert_succeeds(cloud_open(name, *state, &cloud, &err));
+    assert_succeeds(cloud_open(name, NULL, *state, &cloud, &err));
     assert_succeeds(identity_service_identify(cloud->identity, NULL, &identity, &err));
     assert_non_null(cloud->images);
     assert_non_null(cloud->keys);
@@ -67,7 +88,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(other_words_are_refused),
-        cmocka_unit_test(openstack_is_named_but_not_served_yet),
+        cmocka_unit_test(an_openstack_cloud_has_an_identity_before_anything_is_asked),
+        cmocka_unit_test(an_openstack_cloud_needs_credentials),
         cmocka_unit_test(a_local_cloud_needs_its_directory),
         cmocka_unit_test(a_local_cloud_has_all_three_services),
     };

@@ -104,7 +104,7 @@ static int open_bed(void **state)
     bed->cache = temp_dir_new();
     (void)snprintf(bed->cloud_name, sizeof bed->cloud_name, "local:%s", temp_dir_path(bed->dir));
     if (gmac_key_new(bed->arena, &warm_up, &err) < 0 ||
-        cloud_open(bed->cloud_name, bed->arena, &bed->cloud, &err) < 0 ||
+        cloud_open(bed->cloud_name, NULL, bed->arena, &bed->cloud, &err) < 0 ||
         config_new(&bed->config, &err) < 0 ||
         identity_service_identify(bed->cloud->identity, NULL, &bed->identity, &err) < 0)
         return -1;

@@ -15,7 +15,7 @@ struct local_cloud_fixture *local_cloud_fixture_new(struct secure_arena *arena)
     assert_non_null(fixture);
     fixture->dir = temp_dir_new();
     (void)snprintf(fixture->name, sizeof fixture->name, "local:%s", temp_dir_path(fixture->dir));
-    assert_succeeds(cloud_open(fixture->name, arena, &fixture->cloud, &err));
+    assert_succeeds(cloud_open(fixture->name, NULL, arena, &fixture->cloud, &err));
     return fixture;
 }
 

@@ -267,7 +267,7 @@ static int try_to_upload(void *context)
     CLEANUP(cloud_free) struct cloud *cloud = NULL;
     struct error err = ERROR_INIT;
 
-    if (cloud_open(fixture->name, NULL, &cloud, &err) == 0)
+    if (cloud_open(fixture->name, NULL, NULL, &cloud, &err) == 0)
         (void)image_service_upload(cloud->images, IMAGE_ID, other, NULL, &err);
     return (int)err.kind;
 }
