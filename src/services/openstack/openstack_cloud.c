@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/openstack/openstack_cloud.h"
 
+#include "services/openstack/barbican.h"
 #include "services/openstack/credentials.h"
+#include "services/openstack/glance.h"
 #include "services/openstack/openstack_session.h"
 
 #include <unistd.h>
@@ -37,5 +39,7 @@ int openstack_cloud_open(const char *name, const struct cloud_options *options,
     if (open_session(name, options, arena, &session, err) < 0)
         return -1;
     cloud->identity = openstack_session_identity(session);
-    return 0;
+    if (glance_new(session, &cloud->images, err) < 0)
+        return -1;
+    return barbican_new(session, arena, &cloud->keys, err);
 }
