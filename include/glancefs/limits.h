@@ -76,6 +76,8 @@
 #define FUSE_REQUEST_BYTES (1 * MIB)
 /** Delivered plaintext that stays readable for a hint or a retry, in bytes. */
 #define STREAM_HISTORY_BYTES (1 * MIB)
+/** Plaintext at the end of an image that verify=stream gives only when all of it was verified. */
+#define STREAM_WITHHELD_BYTES (1 * MIB)
 
 /* --- configuration --- */
 /** Text of one configuration file, in bytes. */
