@@ -17,6 +17,7 @@
 #include "glancefs/cloud.h"
 #include "glancefs/codec.h"
 #include "glancefs/config.h"
+#include "glancefs/consumer_registry.h"
 #include "glancefs/error.h"
 #include "glancefs/identity_service.h"
 #include "glancefs/image_record.h"
@@ -56,8 +57,9 @@ struct image_index_parts {
     const struct identity *identity;
     struct ciphertext_cache *cache;
     struct secure_arena *arena;
-    struct write_index *writes;     /* these two only for status; may be NULL, */
-    struct upload_staging *uploads; /* then nothing is ever uploaded */
+    struct consumer_registry *consumers; /* asked only when the configuration says consumers=on */
+    struct write_index *writes;          /* these two only for status; may be NULL, */
+    struct upload_staging *uploads;      /* then nothing is ever uploaded */
 };
 
 /** ERROR_UNSUPPORTED when the configuration asks for what this version cannot do. */

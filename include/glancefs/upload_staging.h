@@ -18,6 +18,7 @@
 #include "glancefs/byte_sink.h"
 #include "glancefs/cancel.h"
 #include "glancefs/cleanup.h"
+#include "glancefs/consumer_registry.h"
 #include "glancefs/error.h"
 #include "glancefs/image_service.h"
 
@@ -26,6 +27,7 @@
 #include <stdint.h>
 
 struct upload_staging;
+struct signature_key;
 
 /** Where a sealed upload is on its way. */
 enum upload_state {
@@ -56,6 +58,9 @@ struct upload_staging_parts {
     const char *cloud;      /* as configured: "local:/srv/cloud"; UTF-8 */
     const char *project_id; /* of our identity; "" for a single tenant */
     struct image_service *images;
+    struct consumer_registry *consumers; /* told of the secret before the data go; NULL: is not */
+    const struct signature_key *signing_key; /* signs what is sealed; NULL: images are not signed */
+    const char *signing_certificate;         /* id, in the key manager, of the key's certificate */
     unsigned first_retry_ms; /* delay after a first failure, doubled up to last_retry_ms; */
     unsigned last_retry_ms;  /* with jitter */
 

@@ -2,6 +2,7 @@
 #include "cache/staged_upload.h"
 
 #include "cache/staged_file.h"
+#include "cache/upload_signature.h"
 #include "crypto/encoding.h"
 #include "crypto/hash.h"
 #include "glancefs/limits.h"
@@ -92,6 +93,8 @@ static int staged_commit(struct byte_sink *sink, struct cancel *cancel, struct e
     journal->sealed_at = (int64_t)time(NULL);
     take_digest(upload->sha512, HASH_SHA512, journal->sha512);
     take_digest(upload->md5, HASH_MD5, journal->md5);
+    if (upload_signature_add(upload->owner, journal, err) < 0)
+        return -1;
     result = staging_directory_seal(upload->owner->dir_fd, upload->fd, journal, err);
     let_go(upload);
     if (result == 0)

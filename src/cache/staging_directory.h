@@ -11,12 +11,17 @@
 #define CACHE_STAGING_DIRECTORY_H
 
 #include "cache/upload_journal.h"
+#include "crypto/signature_key.h"
+#include "glancefs/consumer_registry.h"
 
-/** One identity's place in the staging directory; descriptor and strings are borrowed. */
+/** One identity's place in the staging directory, and what its uploads need; all is borrowed. */
 struct staging_owner {
     int dir_fd;
     const char *cloud;
     const char *project_id;
+    struct consumer_registry *consumers;     /* NULL: the key manager is not told */
+    const struct signature_key *signing_key; /* NULL: images are not signed */
+    const char *signing_certificate;         /* id of the key's certificate */
 };
 
 /** True when the journal names the same cloud and project. */

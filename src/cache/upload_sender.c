@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cache/upload_sender.h"
 
+#include "base/log.h"
 #include "cache/staged_file.h"
+#include "cache/upload_match.h"
 #include "cache/upload_source.h"
 
+#include <fcntl.h>
 #include <string.h>
-#include <strings.h>
+#include <sys/stat.h>
+#include <time.h>
+
+/* How long an image may be seen being saved after an attempt of ours. */
+#define STUCK_SECONDS 900
 
 struct upload_sender {
     const struct staging_owner *owner;
@@ -121,24 +128,55 @@ static enum finding finding_of_error(const struct error *err)
     return is_final(err->kind) ? FINDING_FINAL : FINDING_UNSURE;
 }
 
-bool upload_journal_describes(const struct upload_journal *journal,
-                              const struct image_record *record)
+/*
+ * A service that died during an upload leaves the image "saving" for good. It is that, and not a
+ * service that takes a moment to notice the end of our attempt, when we have seen nothing else for
+ * long: the journal was last written when we first saw it.
+ */
+static bool is_stuck(const struct upload_sender *sender)
 {
-    const char *algorithm = image_record_hash_algo(record);
-    const char *value = image_record_hash_value(record);
-    const char *checksum = image_record_checksum(record);
-    uint64_t size;
+    const struct upload_journal *journal = sender->journal;
+    char name[STAGED_NAME_BYTES];
+    struct stat status;
 
-    if (image_record_status(record) != IMAGE_STATUS_ACTIVE || !image_record_size(record, &size) ||
-        size != journal->stored_bytes)
-        return false;
-    if (algorithm != NULL && value != NULL && strcasecmp(algorithm, "sha512") == 0)
-        return strcasecmp(value, journal->sha512) == 0;
-    return checksum != NULL && strcasecmp(checksum, journal->md5) == 0;
+    staged_file_name(journal->image_id, STAGED_JOURNAL, name);
+    return journal->attempts > 0 && journal->last_error.kind == ERROR_BUSY &&
+           fstatat(sender->owner->dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+           time(NULL) - status.st_mtime > STUCK_SECONDS;
+}
+
+static enum finding judge_saving(const struct upload_sender *sender,
+                                 const struct image_record *record, struct error *err)
+{
+    const char *status = image_status_name(image_record_status(record));
+
+    if (!is_stuck(sender)) {
+        (void)error_set(err, ERROR_BUSY, "image %s is %s", sender->target, status);
+        return FINDING_UNSURE;
+    }
+    (void)error_set(err, ERROR_BUSY,
+                    "image %s is stuck in %s and takes no data any more: delete it, and send this "
+                    "to another one (glancefs uploads retry --to)",
+                    sender->target, status);
+    return FINDING_FINAL;
+}
+
+static enum finding judge_active(const struct upload_sender *sender,
+                                 const struct image_record *record, struct cancel *cancel,
+                                 struct error *err)
+{
+    bool is_ours = false;
+
+    if (upload_match(sender->journal, sender->fd, record, cancel, &is_ours, err) < 0)
+        return FINDING_UNSURE;
+    if (is_ours)
+        return FINDING_OURS;
+    (void)error_set(err, ERROR_EXISTS, "image %s is active with other data", sender->target);
+    return FINDING_FINAL;
 }
 
 static enum finding judge(const struct upload_sender *sender, const struct image_record *record,
-                          struct error *err)
+                          struct cancel *cancel, struct error *err)
 {
     const enum image_status status = image_record_status(record);
 
@@ -148,14 +186,9 @@ static enum finding judge(const struct upload_sender *sender, const struct image
     case IMAGE_STATUS_SAVING:
     case IMAGE_STATUS_UPLOADING:
     case IMAGE_STATUS_IMPORTING:
-        (void)error_set(err, ERROR_BUSY, "image %s is %s", sender->target,
-                        image_status_name(status));
-        return FINDING_UNSURE;
+        return judge_saving(sender, record, err);
     case IMAGE_STATUS_ACTIVE:
-        if (upload_journal_describes(sender->journal, record))
-            return FINDING_OURS;
-        (void)error_set(err, ERROR_EXISTS, "image %s is active with other data", sender->target);
-        return FINDING_FINAL;
+        return judge_active(sender, record, cancel, err);
     case IMAGE_STATUS_DEACTIVATED:
     case IMAGE_STATUS_KILLED:
     case IMAGE_STATUS_DELETED:
@@ -171,12 +204,42 @@ static enum finding look(const struct upload_sender *sender, struct image_servic
                          struct cancel *cancel, struct image_record **ret, struct error *err)
 {
     if (image_service_get(images, sender->target, cancel, ret, err) == 0)
-        return judge(sender, *ret, err);
+        return judge(sender, *ret, cancel, err);
     return err->kind == ERROR_NOT_FOUND || err->kind == ERROR_DENIED ? FINDING_FINAL
                                                                      : FINDING_UNSURE;
 }
 
 /* --- sending --- */
+
+/* The secret the data are encrypted with, as the journal or else the record has it. */
+static bool find_secret(const struct upload_sender *sender, const struct image_record *record,
+                        char ret[UUID_TEXT_BYTES])
+{
+    const struct upload_journal *journal = sender->journal;
+    struct error ignored = ERROR_INIT;
+
+    for (size_t i = 0; i < journal->property_count; i++)
+        if (strcmp(journal->properties[i].name, "os_encrypt_key_id") == 0)
+            return uuid_from_reference(journal->properties[i].value, ret);
+    return image_record_encrypt_key_id(record, ret, &ignored) == 0;
+}
+
+/* Consumers only inform: a key manager that keeps none, or not for us, does not stop an upload. One
+ * that says the secret is gone does: nobody could ever read the image. */
+static int register_consumer(const struct upload_sender *sender, const struct image_record *record,
+                             struct cancel *cancel, struct error *err)
+{
+    char secret_id[UUID_TEXT_BYTES];
+
+    if (sender->owner->consumers == NULL || !find_secret(sender, record, secret_id) ||
+        consumer_registry_add(sender->owner->consumers, CONSUMER_IMAGE, sender->target, secret_id,
+                              cancel, err) == 0)
+        return 0;
+    if (err->kind != ERROR_DENIED && err->kind != ERROR_UNSUPPORTED)
+        return -1;
+    log_debug("image %s: not a consumer of its secret: %s", sender->target, err->message);
+    return 0;
+}
 
 /* Before the data: what is set while an image is being saved gets lost. */
 static int set_properties(const struct upload_sender *sender, struct image_service *images,
@@ -202,6 +265,17 @@ static int set_properties(const struct upload_sender *sender, struct image_servi
     return image_service_update(images, sender->target, differing, count, cancel, err);
 }
 
+/* Durable before the data go: who finds the image being saved after a crash must know that it was
+ * us. Without it, it is taken for somebody else's. */
+static void remember_attempt(const struct upload_sender *sender)
+{
+    struct error ignored = ERROR_INIT;
+
+    sender->journal->last_error = (struct error)ERROR_INIT;
+    if (strcmp(sender->target, sender->journal->image_id) == 0)
+        (void)staging_directory_write_journal(sender->owner->dir_fd, sender->journal, &ignored);
+}
+
 static int send_data(struct upload_sender *sender, struct image_service *images,
                      _Atomic uint64_t *sent, struct cancel *cancel, struct error *err)
 {
@@ -210,6 +284,7 @@ static int send_data(struct upload_sender *sender, struct image_service *images,
     if (upload_source_new(sender->journal, sender->fd, sent, &source, err) < 0)
         return -1;
     sender->journal->attempts++;
+    remember_attempt(sender);
     return image_service_upload(images, sender->target, source, cancel, err);
 }
 
@@ -239,7 +314,8 @@ static enum finding deliver(struct upload_sender *sender, struct image_service *
 {
     int result;
 
-    if (set_properties(sender, images, record, cancel, err) < 0)
+    if (set_properties(sender, images, record, cancel, err) < 0 ||
+        register_consumer(sender, record, cancel, err) < 0)
         return finding_of_error(err);
     *err = (struct error)ERROR_INIT;
     result = send_data(sender, images, sent, cancel, err);

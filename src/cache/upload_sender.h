@@ -45,16 +45,12 @@ bool upload_sender_has_failed(const struct upload_sender *sender);
 const struct upload_journal *upload_sender_journal(const struct upload_sender *sender);
 
 /**
- * One attempt: looks at the image and, when it waits for its data, sets the properties that differ
- * and sends. Fills *err but for DONE. `sent` counts the bytes handed over. May wait.
+ * One attempt: looks at the image and, when it waits for its data, sets the properties that differ,
+ * tells the key manager that the image uses the secret, and sends. An image that goes on being saved
+ * long after an attempt of ours is stuck and never takes data again: it is refused. Fills *err but for DONE. `sent` counts the bytes handed over. May wait.
  */
 enum upload_outcome upload_sender_attempt(struct upload_sender *sender,
                                           struct image_service *images, _Atomic uint64_t *sent,
                                           struct cancel *cancel, struct error *err);
-
-/** True when `record` is active with exactly the bytes of the journal: size, and os_hash_value or,
- *  where the service hashes otherwise than with sha512, checksum. */
-bool upload_journal_describes(const struct upload_journal *journal,
-                              const struct image_record *record);
 
 #endif

@@ -8,6 +8,7 @@
 #include "cache/staged_upload.h"
 #include "cache/staging_directory.h"
 #include "cache/upload_backoff.h"
+#include "cache/upload_match.h"
 #include "cache/upload_sender.h"
 #include "cache/upload_worker.h"
 
@@ -20,6 +21,9 @@
 
 /* Completed uploads that this process still knows. */
 #define COMPLETED_COUNT 256
+
+/* How often we look whether images whose secrets we are consumers of still exist. */
+#define SWEEP_NS (3600 * NANOSECONDS_PER_SECOND)
 
 /* An attempt of this process, on the stack of the thread that makes it. */
 struct transfer {
@@ -36,7 +40,9 @@ struct upload_staging {
     void (*on_end)(void *context, const char *image_id, const struct error *err);
     void *on_end_context;
     struct upload_worker *worker; /* NULL until the start */
-    struct monitor monitor;       /* guards what follows; never held over I/O */
+    struct cancel *stop;          /* ends a sweep */
+    _Atomic uint64_t next_sweep_ns;
+    struct monitor monitor; /* guards what follows; never held over I/O */
     struct transfer *transfers;
     struct upload_info completed[COMPLETED_COUNT]; /* a ring */
     size_t completed_count;                        /* ever */
@@ -189,18 +195,34 @@ int upload_staging_new(const struct upload_staging_parts *parts, struct upload_s
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     staging->owner.cloud = parts->cloud;
     staging->owner.project_id = parts->project_id;
+    staging->owner.consumers = parts->consumers;
+    staging->owner.signing_key = parts->signing_key;
+    staging->owner.signing_certificate = parts->signing_certificate;
     staging->images = parts->images;
     staging->first_retry_ms = parts->first_retry_ms;
     staging->last_retry_ms = parts->last_retry_ms;
     staging->on_end = parts->on_end;
     staging->on_end_context = parts->on_end_context;
-    if (staging_directory_open(parts->cache_path, &staging->owner.dir_fd, err) < 0) {
+    if (cancel_new(&staging->stop, err) < 0 ||
+        staging_directory_open(parts->cache_path, &staging->owner.dir_fd, err) < 0) {
+        cancel_unref(staging->stop);
         free(staging);
         return -1;
     }
     monitor_init(&staging->monitor);
     *ret = staging;
     return 0;
+}
+
+/* In the worker's own time, seldom: nothing waits for it. */
+static void sweep_consumers(struct upload_staging *staging)
+{
+    const uint64_t now_ns = clock_monotonic_ns();
+
+    if (staging->owner.consumers == NULL || now_ns < atomic_load(&staging->next_sweep_ns))
+        return;
+    atomic_store(&staging->next_sweep_ns, now_ns + SWEEP_NS);
+    consumer_registry_sweep(staging->owner.consumers, staging->stop);
 }
 
 /* Ids of the sealed uploads of ours that did not fail. */
@@ -210,6 +232,7 @@ static int list_pending(void *context, char (**ret)[UUID_TEXT_BYTES], size_t *re
     struct upload_staging *staging = context;
     size_t count = 0;
 
+    sweep_consumers(staging);
     if (staging_directory_list(staging->owner.dir_fd, ret, ret_count, err) < 0)
         return -1;
     for (size_t i = 0; i < *ret_count; i++) {
@@ -240,7 +263,9 @@ void upload_staging_free(struct upload_staging *staging)
 {
     if (staging == NULL)
         return;
+    cancel_request(staging->stop);
     upload_worker_free(staging->worker);
+    cancel_unref(staging->stop);
     monitor_destroy(&staging->monitor);
     (void)close(staging->owner.dir_fd);
     free(staging);

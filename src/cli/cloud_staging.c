@@ -2,6 +2,9 @@
 #include "cli/cloud_staging.h"
 
 #include "base/log.h"
+#include "base/uuid.h"
+#include "cli/key_file.h"
+#include "crypto/certificate.h"
 
 #include <errno.h>
 #include <string.h>
@@ -35,9 +38,56 @@ static void log_end(void *context, const char *image_id, const struct error *err
         log_error("image %s: not uploaded: %s", image_id, err->message);
 }
 
-int cloud_staging_open(const struct config *config, const char *cache, struct cloud *cloud,
-                       struct cloud_staging **ret, struct error *err)
+/* Found out now rather than when the image service refuses what was signed. */
+static int check_certificate(const struct config *config, const struct session *session,
+                             const struct signature_key *key, struct error *err)
 {
+    CLEANUP(secure_buffer_free) struct secure_buffer *payload = NULL;
+    CLEANUP(certificate_free) struct certificate *certificate = NULL;
+
+    if (!uuid_is_valid(config->signing_certificate))
+        return error_set(err, ERROR_INVALID, "signing_certificate is no UUID");
+    if (key_manager_get_payload(session->cloud->keys, config->signing_certificate, NULL, &payload,
+                                err) < 0 ||
+        certificate_parse(secure_buffer_bytes(payload), secure_buffer_size(payload), &certificate,
+                          err) < 0)
+        return error_prefix(err, "signing_certificate");
+    if (!signature_key_matches(key, certificate))
+        return error_set(err, ERROR_INVALID,
+                         "signing_key %s is not the key of signing_certificate %s",
+                         config->signing_key, config->signing_certificate);
+    return 0;
+}
+
+static int load_signing_key(const struct config *config, const struct session *session,
+                            struct signature_key **ret, struct error *err)
+{
+    struct secure_buffer *pem = NULL;
+
+    if (config->signing_key == NULL)
+        return 0;
+    if (key_file_read(config->signing_key, session->arena, &pem, err) < 0 ||
+        signature_key_new(pem, ret, err) < 0)
+        return error_prefix(err, "signing_key");
+    return check_certificate(config, session, *ret, err);
+}
+
+static int open_consumers(const struct cloud_staging *staging, const char *cache,
+                          struct cloud *cloud, struct consumer_registry **ret, struct error *err)
+{
+    const struct consumer_registry_parts parts = {.cache_path = cache,
+                                                  .cloud = staging->cloud_name,
+                                                  .project_id = staging->identity.project_id,
+                                                  .images = cloud->images,
+                                                  .keys = cloud->keys};
+
+    return consumer_registry_new(&parts, ret, err);
+}
+
+int cloud_staging_open(const struct config *config, const char *cache,
+                       const struct session *session, struct cloud_staging **ret, struct error *err)
+{
+    struct cloud *cloud = session->cloud;
     CLEANUP(cloud_staging_free) struct cloud_staging *staging = calloc(1, sizeof *staging);
     struct upload_staging_parts parts = {.cache_path = cache,
                                          .images = cloud->images,
@@ -48,8 +98,13 @@ int cloud_staging_open(const struct config *config, const char *cache, struct cl
     if (staging == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     if (name_cloud(config->cloud, &staging->cloud_name, err) < 0 ||
-        identity_service_identify(cloud->identity, NULL, &staging->identity, err) < 0)
+        identity_service_identify(cloud->identity, NULL, &staging->identity, err) < 0 ||
+        load_signing_key(config, session, &staging->signing_key, err) < 0 ||
+        open_consumers(staging, cache, cloud, &staging->consumers, err) < 0)
         return -1;
+    parts.consumers = staging->consumers;
+    parts.signing_key = staging->signing_key;
+    parts.signing_certificate = config->signing_certificate;
     parts.cloud = staging->cloud_name;
     parts.project_id = staging->identity.project_id;
     if (upload_staging_new(&parts, &staging->staging, err) < 0)
@@ -63,6 +118,8 @@ void cloud_staging_free(struct cloud_staging *staging)
     if (staging == NULL)
         return;
     upload_staging_free(staging->staging);
+    consumer_registry_free(staging->consumers);
+    signature_key_free(staging->signing_key);
     free(staging->cloud_name);
     free(staging);
 }

@@ -7,8 +7,10 @@
 #ifndef CLI_CLOUD_STAGING_H
 #define CLI_CLOUD_STAGING_H
 
-#include "glancefs/cloud.h"
+#include "cli/session.h"
+#include "crypto/signature_key.h"
 #include "glancefs/config.h"
+#include "glancefs/consumer_registry.h"
 #include "glancefs/upload_staging.h"
 
 /** Delays between attempts, in milliseconds. */
@@ -18,15 +20,20 @@
 struct cloud_staging {
     char *cloud_name; /* as in `config`, but with an absolute path */
     struct identity identity;
+    struct consumer_registry *consumers; /* of the images sent from here, and of those read */
+    struct signature_key *signing_key;   /* NULL: uploads are not signed */
     struct upload_staging *staging;
 };
 
 /**
  * Asks who we are and opens the staging in `cache`, a cache directory that may be another one than
- * that of `config`. `cloud` must outlive it. Before the process changes its working directory.
+ * that of `config`. `config` and `session` must outlive it. Before the process changes its working
+ * directory. Fails when the signing key of `config` cannot be used, or is not that of its
+ * certificate.
  */
-int cloud_staging_open(const struct config *config, const char *cache, struct cloud *cloud,
-                       struct cloud_staging **ret, struct error *err);
+int cloud_staging_open(const struct config *config, const char *cache,
+                       const struct session *session, struct cloud_staging **ret,
+                       struct error *err);
 
 /** Ends it; NULL is allowed. */
 void cloud_staging_free(struct cloud_staging *staging);

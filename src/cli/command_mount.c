@@ -40,7 +40,7 @@ static int build_layers(const struct mount_options *options, struct layers *laye
     if (session_open(options->config, config->max_memory_bytes, &layers->session, err) < 0)
         return -1;
     struct cloud *cloud = layers->session->cloud;
-    if (cloud_staging_open(config, config->cache, cloud, &layers->staging, err) < 0 ||
+    if (cloud_staging_open(config, config->cache, layers->session, &layers->staging, err) < 0 ||
         ciphertext_cache_new(config->cache, cloud->images, layers->session->arena,
                              config->require_hash, &layers->cache, err) < 0)
         return -1;
@@ -60,6 +60,7 @@ static int build_layers(const struct mount_options *options, struct layers *laye
                                             .identity = &layers->staging->identity,
                                             .cache = layers->cache,
                                             .arena = layers->session->arena,
+                                            .consumers = layers->staging->consumers,
                                             .writes = layers->writes,
                                             .uploads = layers->staging->staging};
     if (image_index_new(&parts, &layers->index, err) < 0 ||

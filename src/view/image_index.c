@@ -37,7 +37,6 @@ static int refuse_unsupported(const struct config *config, struct error *err)
         const char *option;
     } unsupported[] = {
         {config->verify != VERIFY_FIRST, "verify=stream"},
-        {config->consumers != CONSUMERS_OFF, "consumers=on"},
         {config->aead != AEAD_NONE, "aead"},
     };
 
@@ -248,6 +247,16 @@ int image_index_record(struct image_index *index, const char *id, struct cancel 
 
 /* --- opening --- */
 
+/* Before the payload is fetched, so that the secret shows what would break without it. */
+static int register_consumer(struct image_index *index, const char *image_id, const char *key_id,
+                             struct cancel *cancel, struct error *err)
+{
+    if (index->parts.config->consumers == CONSUMERS_OFF)
+        return 0;
+    return consumer_registry_add(index->parts.consumers, CONSUMER_IMAGE_CACHE, image_id, key_id,
+                                 cancel, err);
+}
+
 /*
  * The verified image, once the key manager has agreed. Each open asks it, also when another one
  * holds the key: its refusal counts at once.
@@ -268,7 +277,8 @@ static int authorise(struct image_index *index, struct image_record *record, str
     *ret = verified_images_find_authorised(index->verified, record, key_id);
     if (*ret != NULL)
         return 0;
-    if (key_manager_get_passphrase(parts->cloud->keys, parts->arena, key_id,
+    if (register_consumer(index, image_record_id(record), key_id, cancel, err) < 0 ||
+        key_manager_get_passphrase(parts->cloud->keys, parts->arena, key_id,
                                    parts->config->key_encoding, cancel, &passphrase, err) < 0)
         return -1;
     return verified_images_acquire(index->verified, record, codec, key_id, steal(&passphrase),

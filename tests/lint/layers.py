@@ -15,7 +15,7 @@ CONTRACTS = {
     "base": {"error", "cleanup", "cancel", "limits", "config", "secure_arena", "secure_buffer",
              "byte_cursor", "byte_source", "byte_sink"},
     "services": {"image_record", "identity_service", "image_service", "key_manager", "cloud"},
-    "cache": {"ciphertext_cache", "upload_staging"},
+    "cache": {"ciphertext_cache", "consumer_registry", "upload_staging"},
     "codec": {"codec"},
     "view": {"image_view", "write_index"},
 }

@@ -192,6 +192,18 @@ static int store(struct key_manager *manager, const struct secret_metadata *meta
 
 /* --- consumers --- */
 
+/* A Barbican from before microversion 1.1 does not know the path: its 404 says nothing about the
+ * secret. */
+static int explain_absence(struct key_manager *manager, const char *secret_id,
+                           struct cancel *cancel, struct error *err)
+{
+    struct secret_metadata metadata;
+
+    if (get_metadata(manager, secret_id, cancel, &metadata, err) < 0)
+        return -1;
+    return error_set(err, ERROR_UNSUPPORTED, "this " SERVICE_NAME " keeps no consumers of secrets");
+}
+
 static int change_consumer(struct key_manager *manager, enum http_method method,
                            const char *secret_id, const struct secret_consumer *consumer,
                            struct cancel *cancel, struct error *err)
@@ -220,7 +232,9 @@ static int add_consumer(struct key_manager *manager, const char *secret_id,
                         const struct secret_consumer *consumer, struct cancel *cancel,
                         struct error *err)
 {
-    return change_consumer(manager, HTTP_POST, secret_id, consumer, cancel, err);
+    if (change_consumer(manager, HTTP_POST, secret_id, consumer, cancel, err) == 0)
+        return 0;
+    return err->kind == ERROR_NO_KEY ? explain_absence(manager, secret_id, cancel, err) : -1;
 }
 
 /* Barbican's 404 means that the secret or the consumer is gone: the same to the caller. */

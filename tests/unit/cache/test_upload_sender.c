@@ -7,6 +7,8 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
 
 /* A sealed upload of IMAGE_ID, taken in hand, and what its attempts answer. */
 struct attempts {
@@ -255,11 +257,20 @@ static void only_an_active_image_counts(void **state)
     assert_int_equal(uploads(attempts), 2);
 }
 
-static void other_hash_algorithms_are_judged_by_the_checksum(void **state)
+static void other_hash_algorithms_are_computed(void **state)
 {
     struct attempts *attempts = *state;
 
-    scripted_image_service_set_hash(attempts->fixture->images, "sha256", true);
+    scripted_image_service_set_hash(attempts->fixture->images, "sha256", false);
+    prepare(attempts, NULL, 0);
+    assert_done(attempts);
+}
+
+static void without_a_hash_the_checksum_judges(void **state)
+{
+    struct attempts *attempts = *state;
+
+    scripted_image_service_set_hash(attempts->fixture->images, NULL, true);
     prepare(attempts, NULL, 0);
     assert_done(attempts);
 }
@@ -268,14 +279,49 @@ static void without_a_comparable_hash_nothing_is_believed(void **state)
 {
     struct attempts *attempts = *state;
 
-    scripted_image_service_set_hash(attempts->fixture->images, "sha256", false);
+    scripted_image_service_set_hash(attempts->fixture->images, NULL, false);
     prepare(attempts, NULL, 0);
     assert_refused(attempts, ERROR_EXISTS, "other data");
 }
 
 /* --- later --- */
 
-static void an_image_stuck_in_saving_is_never_given_up(void **state)
+/* As if nothing had been written to it for an hour. */
+static void age_journal(const struct attempts *attempts)
+{
+    const struct timespec times[2] = {{.tv_sec = time(NULL) - 3600}, {.tv_sec = time(NULL) - 3600}};
+    CLEANUP(memory_free) char *name = staging_fixture_file(IMAGE_ID, ".json");
+
+    assert_int_equal(utimensat(temp_dir_fd(attempts->fixture->dir), name, times, 0), 0);
+}
+
+static void an_image_that_is_stuck_in_saving_is_refused(void **state)
+{
+    static const struct scripted_upload script[] = {{.action = SCRIPT_STUCK}};
+    struct attempts *attempts = *state;
+
+    prepare(attempts, script, 1);
+    assert_later(attempts, ERROR_UNAVAILABLE);
+    age_journal(attempts); /* a long attempt, just cut off: the service has still to notice */
+    assert_later(attempts, ERROR_BUSY);
+    age_journal(attempts);
+    assert_refused(attempts, ERROR_BUSY, "stuck in saving");
+}
+
+static void an_image_that_others_save_for_long_is_waited_for(void **state)
+{
+    struct attempts *attempts = *state;
+
+    prepare(attempts, NULL, 0);
+    scripted_image_service_set_status(attempts->fixture->images, IMAGE_ID, "saving");
+    assert_later(attempts, ERROR_BUSY);
+    age_journal(attempts);
+    assert_later(attempts, ERROR_BUSY);
+    scripted_image_service_set_status(attempts->fixture->images, IMAGE_ID, "queued");
+    assert_done(attempts);
+}
+
+static void an_image_still_saving_is_not_given_up(void **state)
 {
     static const struct scripted_upload script[] = {{.action = SCRIPT_STUCK}};
     CLEANUP(upload_journal_free) struct upload_journal *journal = NULL;
@@ -494,9 +540,12 @@ int main(void)
         sender_test(a_service_may_start_anew_within_a_call),
         sender_test(a_service_away_for_long_is_asked_again),
         sender_test(only_an_active_image_counts),
-        sender_test(other_hash_algorithms_are_judged_by_the_checksum),
+        sender_test(other_hash_algorithms_are_computed),
+        sender_test(without_a_hash_the_checksum_judges),
         sender_test(without_a_comparable_hash_nothing_is_believed),
-        sender_test(an_image_stuck_in_saving_is_never_given_up),
+        sender_test(an_image_that_is_stuck_in_saving_is_refused),
+        sender_test(an_image_that_others_save_for_long_is_waited_for),
+        sender_test(an_image_still_saving_is_not_given_up),
         sender_test(a_busy_or_full_service_is_asked_later),
         sender_test(an_answer_without_sense_is_no_answer),
         sender_test(a_source_read_at_random_fails_the_attempt_only),
