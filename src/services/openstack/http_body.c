@@ -34,6 +34,11 @@ const struct error *http_body_error(const struct http_body *body)
     return &body->error;
 }
 
+bool http_body_has_head(const struct http_body *body)
+{
+    return body->head.is_whole;
+}
+
 bool http_body_has_enough(const struct http_body *body)
 {
     return body->has_enough;
@@ -161,8 +166,10 @@ static size_t take_head(char *line, size_t one, size_t size, void *context)
     const bool is_end = size <= 2 && (line[0] == '\r' || line[0] == '\n');
 
     (void)one;
-    if (is_end)
+    if (is_end) {
+        body->head.is_whole = true;
         return check_head(body) < 0 ? STOP : size;
+    }
     return http_response_take_line(body->response, &body->head, body->arena, line, size,
                                    &body->error) < 0
                ? STOP

@@ -36,6 +36,9 @@ bool http_body_attach(struct http_body *body, CURL *easy);
 bool http_body_has_failed(const struct http_body *body);
 const struct error *http_body_error(const struct http_body *body);
 
+/** True when the whole head of the answer came; libcurl is content with a part of one. */
+bool http_body_has_head(const struct http_body *body);
+
 /** True when we ended the transfer because the answer was a refusal of endless words. */
 bool http_body_has_enough(const struct http_body *body);
 

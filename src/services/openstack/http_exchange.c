@@ -294,10 +294,14 @@ static enum http_outcome judge(CURLcode code, const struct http_attempt *attempt
         *err = *http_body_error(body);
         return HTTP_FAILED;
     }
-    if (code == CURLE_OK || http_body_has_enough(body))
+    if (http_body_has_head(body) && (code == CURLE_OK || http_body_has_enough(body)))
         return HTTP_ANSWERED;
     if (cancel_check(attempt->cancel, err) < 0)
         return HTTP_FAILED;
+    if (code == CURLE_OK) {
+        (void)error_set(err, ERROR_UNAVAILABLE, "the answer ended within its headers");
+        return HTTP_BROKEN;
+    }
     (void)error_set(err, kind_of(code), "%s",
                     *details != '\0' ? details : curl_easy_strerror(code));
     return may_pass(code) ? HTTP_BROKEN : HTTP_FAILED;

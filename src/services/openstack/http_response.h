@@ -8,6 +8,7 @@
 /** What only the exchange needs to know of an answer's head. */
 struct http_head {
     size_t bytes;         /* of all header lines so far */
+    bool is_whole;        /* the empty line at its end was there */
     bool has_range;       /* a sound Content-Range was there */
     uint64_t range_start; /* its first byte */
 };
