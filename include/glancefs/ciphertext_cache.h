@@ -93,6 +93,9 @@ int ciphertext_cache_follow(struct ciphertext_cache *cache, struct image_record 
 /** True when the object is on disk with the record's size and hash name. Never waits long. */
 bool ciphertext_cache_has(struct ciphertext_cache *cache, const struct image_record *record);
 
+/** The same for whoever has not opened the cache directory `path`, which another process may have. */
+bool ciphertext_cache_directory_has(const char *path, const struct image_record *record);
+
 /** Counts objects and bytes on disk. */
 int ciphertext_cache_usage(struct ciphertext_cache *cache, struct ciphertext_cache_usage *ret,
                            struct error *err);

@@ -136,6 +136,13 @@ int cache_directory_open(const char *path, int *ret_fd, struct error *err)
     return 0;
 }
 
+int cache_directory_look(const char *path)
+{
+    CLEANUP(fd_close) int cache = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    return cache < 0 ? -1 : openat(cache, OBJECTS, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
 static bool is_object_of(const char *name, const char *id)
 {
     const size_t length = UUID_TEXT_BYTES - 1;

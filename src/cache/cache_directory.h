@@ -18,6 +18,10 @@
  */
 int cache_directory_open(const char *path, int *ret_fd, struct error *err);
 
+/** A descriptor of the objects directory of `path` for a look, which changes and locks nothing; -1 when
+ *  there is none. The caller owns it. */
+int cache_directory_look(const char *path);
+
 /**
  * Opens (makes, with mode 0700) the directory `name` of the cache `path`, which must be ours alone
  * as said above. The caller owns *ret_fd.

@@ -433,15 +433,27 @@ void ciphertext_cache_free(struct ciphertext_cache *cache)
     free(cache);
 }
 
-bool ciphertext_cache_has(struct ciphertext_cache *cache, const struct image_record *record)
+static bool has_object(int fd, const struct image_record *record)
 {
     char name[CACHE_OBJECT_NAME_BYTES];
     struct stat status;
     uint64_t size;
 
     cache_object_name(record, name);
-    return fstatat(cache->fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode) &&
+    return fstatat(fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode) &&
            (!image_record_size(record, &size) || size == (uint64_t)status.st_size);
+}
+
+bool ciphertext_cache_has(struct ciphertext_cache *cache, const struct image_record *record)
+{
+    return has_object(cache->fd, record);
+}
+
+bool ciphertext_cache_directory_has(const char *path, const struct image_record *record)
+{
+    CLEANUP(fd_close) int fd = cache_directory_look(path);
+
+    return fd >= 0 && has_object(fd, record);
 }
 
 int ciphertext_cache_usage(struct ciphertext_cache *cache, struct ciphertext_cache_usage *ret,

@@ -3,6 +3,7 @@
 #include "base/file_source.h"
 #include "base/uuid.h"
 #include "cli/command.h"
+#include "cli/image_overview.h"
 #include "cli/image_report.h"
 #include "cli/progress.h"
 #include "cli/session.h"
@@ -19,10 +20,14 @@
 #define COMMAND "images"
 
 static const char help[] =
-    "Usage: glancefs images list [--json]\n"
+    "Usage: glancefs images [--json] [--cache DIR]\n"
+    "       glancefs images list [--json]\n"
     "       glancefs images show [--json] ID\n"
     "       glancefs images add [OPTION]... FILE\n"
     "\n"
+    "      without a word: the images that a mount can decrypt: id, status, stored size, size of\n"
+    "      the plaintext, format, state of the key, whether it is in the cache, name. The key is\n"
+    "      ok, none, gone, denied, unusable, or unknown while the key manager does not answer.\n"
     "list  one line per image: id, status, size, format, key, name.\n"
     "show  every property of one image.\n"
     "add   registers FILE, which is encrypted already, as a new active image and prints its id,\n"
@@ -35,12 +40,14 @@ static const char help[] =
     "  --disk-format FMT   disk_format of the plaintext, by default raw\n"
     "  --decrypt-size N    os_decrypt_size: bytes of the plaintext\n"
     "  --property K=V      any other property, or one of the above, overriding it; repeatable\n"
-    "  --json              for list and show: JSON, as Glance answers it\n" SESSION_OPTIONS_HELP
-    "  --help              this text\n"
+    "  --json              JSON; for list and show as Glance answers it\n"
+    "  --cache DIR         the cache to look into, else GLANCEFS_CACHE or the "
+    "configuration\n" SESSION_OPTIONS_HELP "  --help              this text\n"
     "The directory of a local cloud is made by 'add' when it is absent.\n";
 
 struct images_options {
     struct session_options session;
+    const char *cache;
     bool as_json;
     bool shows_help;
     bool is_plain;
@@ -88,6 +95,7 @@ enum images_option {
     OPTION_CLOUD = 1,
     OPTION_OS_CLOUD,
     OPTION_CONFIG,
+    OPTION_CACHE,
     OPTION_JSON,
     OPTION_ID,
     OPTION_NAME,
@@ -110,6 +118,9 @@ static int take_option(struct images_options *options, int option, char *value)
         return 0;
     case OPTION_CONFIG:
         options->session.config_path = value;
+        return 0;
+    case OPTION_CACHE:
+        options->cache = value;
         return 0;
     case OPTION_JSON:
         options->as_json = true;
@@ -166,7 +177,21 @@ static int open_session(const struct images_options *options, bool makes_directo
     return session_open(config, SESSION_COMMAND_ARENA_BYTES, ret, err);
 }
 
-/* --- list, show --- */
+/* --- overview, list, show --- */
+
+static int show_overview(const struct images_options *options, char **arguments, struct error *err)
+{
+    CLEANUP(config_free) struct config *config = NULL;
+    CLEANUP(session_free) struct session *session = NULL;
+
+    (void)arguments;
+    if (session_load_options(&options->session, &config, err) < 0 ||
+        session_open(config, SESSION_COMMAND_ARENA_BYTES, &session, err) < 0)
+        return -1;
+    return image_overview_print(session->cloud,
+                                options->cache != NULL ? options->cache : config->cache,
+                                options->as_json, err);
+}
 
 static int list_images(const struct images_options *options, char **arguments, struct error *err)
 {
@@ -289,6 +314,15 @@ static const struct option report_options[] = {
     {NULL, 0, NULL, 0},
 };
 
+static const struct option overview_options[] = {
+    {"json", no_argument, NULL, OPTION_JSON},
+    {"cache", required_argument, NULL, OPTION_CACHE},
+    {"cloud", required_argument, NULL, OPTION_CLOUD},
+    {"config", required_argument, NULL, OPTION_CONFIG},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
 static const struct option add_options[] = {
     {"id", required_argument, NULL, OPTION_ID},
     {"name", required_argument, NULL, OPTION_NAME},
@@ -315,6 +349,9 @@ static const struct subcommand {
     {"show", report_options, 1, "one image ID", show_image},
     {"add", add_options, 1, "one FILE", add_image},
 };
+
+static const struct subcommand overview = {COMMAND, overview_options, 0, "no argument",
+                                           show_overview};
 
 static int print_help(void)
 {
@@ -353,5 +390,7 @@ int command_images(int argc, char **argv)
     for (size_t i = 0; argc >= 2 && i < sizeof subcommands / sizeof subcommands[0]; i++)
         if (strcmp(argv[1], subcommands[i].name) == 0)
             return run(&subcommands[i], argc - 1, argv + 1);
-    return command_usage_error(COMMAND, "say list, show or add");
+    if (argc < 2 || argv[1][0] == '-')
+        return run(&overview, argc, argv);
+    return command_usage_error(COMMAND, "say list, show or add, or none of them");
 }

@@ -24,6 +24,7 @@
 
 #define COMMAND "upload"
 #define FORMAT "GPG"
+#define CONTAINER_FORMAT "encrypted"
 
 /* A codec and one piece of plaintext, with room for libgcrypt. */
 #define ARENA_BYTES (4 * MIB)
@@ -126,6 +127,7 @@ struct upload_job {
     struct secure_buffer *passphrase;
     struct cancel *cancel;
     struct upload_staging *staging;
+    struct consumer_registry *consumers;
     char key_id[UUID_TEXT_BYTES];
     char image_id[UUID_TEXT_BYTES];
     bool is_sealed;
@@ -162,12 +164,13 @@ static int find_passphrase(struct upload_job *job, struct error *err)
                                       err);
 }
 
-static int create_image(struct upload_job *job, struct error *err)
+static int create_with(struct upload_job *job, const char *container_format, struct error *err)
 {
     CLEANUP(image_record_unref) struct image_record *record = NULL;
     const struct image_property properties[] = {
         {"disk_format", job->options->disk_format},
-        {"container_format", "encrypted"},
+        {"container_format", container_format},
+        {"visibility", "private"},
         {"os_encrypt_format", FORMAT},
         {"os_encrypt_type", "symmetric"},
         {"os_encrypt_cipher", "AES256"},
@@ -183,6 +186,34 @@ static int create_image(struct upload_job *job, struct error *err)
         return -1;
     (void)snprintf(job->image_id, sizeof job->image_id, "%s", image_record_id(record));
     return 0;
+}
+
+/* Glance answers by its schema, which does not name the property, or in words that do. */
+static bool is_format_refused(const char *message)
+{
+    return strstr(message, "'" CONTAINER_FORMAT "' is not one of") != NULL ||
+           strstr(message, "container_format") != NULL ||
+           strstr(message, "container format") != NULL;
+}
+
+/* `encrypted` is known only where Glance's operator allowed it. */
+static int create_image(struct upload_job *job, struct error *err)
+{
+    const char *fallback = job->config->container_format;
+
+    if (create_with(job, CONTAINER_FORMAT, err) == 0)
+        return 0;
+    if (err->kind != ERROR_INVALID || !is_format_refused(err->message))
+        return -1;
+    if (fallback == NULL)
+        return error_set(err, ERROR_INVALID,
+                         "the image service does not allow container_format " CONTAINER_FORMAT
+                         ": have its operator add it to container_formats in [image_format], or "
+                         "set the option container_format, say to bare");
+    (void)fprintf(stderr,
+                  "glancefs %s: the image service does not allow container_format %s: using %s\n",
+                  COMMAND, CONTAINER_FORMAT, fallback);
+    return create_with(job, fallback, err);
 }
 
 /* --- encrypt and seal --- */
@@ -273,6 +304,7 @@ static void give_up(const struct upload_job *job, bool keeps_staged)
     }
     (void)upload_staging_drop(job->staging, job->image_id, &ignored);
     (void)image_service_remove(job->session->cloud->images, job->image_id, NULL, &ignored);
+    consumer_registry_sweep(job->consumers, NULL);
 }
 
 static int make_image(struct upload_job *job, struct error *err)
@@ -292,6 +324,7 @@ static int run_with_staging(struct upload_job *job, struct error *err)
         cloud_staging_open(job->config, upload_cache_path(cache), job->session, &staging, err) < 0)
         return -1;
     job->staging = staging->staging;
+    job->consumers = staging->consumers;
     if (make_image(job, err) == 0)
         return 0;
     give_up(job, configured != NULL);

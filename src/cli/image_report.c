@@ -12,7 +12,7 @@ DEFINE_CLEANUP(struct json_object, json_object_put)
 #define SIZE_TEXT_BYTES 21
 
 /* C0, DEL and C1 (U+0080 to U+009F, whose UTF-8 begins with C2) could steer a terminal. */
-static void print_text(const char *text)
+void image_report_text(const char *text)
 {
     for (; *text != '\0'; text++) {
         const unsigned char byte = (unsigned char)*text;
@@ -45,7 +45,7 @@ static void print_row(const struct image_record *record)
         (void)snprintf(size_text, sizeof size_text, "%" PRIu64, size);
     (void)printf(TABLE_FORMAT, image_record_id(record),
                  image_status_name(image_record_status(record)), size_text, format, key_id);
-    print_text(name == NULL ? "-" : name);
+    image_report_text(name == NULL ? "-" : name);
 }
 
 void image_report_table(const struct image_list *list)
@@ -61,7 +61,7 @@ void image_report_properties(const struct image_record *record)
         struct image_property property = image_record_property_at(record, i);
 
         (void)printf("%-28s ", property.name);
-        print_text(property.value);
+        image_report_text(property.value);
     }
 }
 

@@ -11,6 +11,9 @@
  */
 void image_report_table(const struct image_list *list);
 
+/** One line of text from a service, with control characters shown as "?", as all of it is. */
+void image_report_text(const char *text);
+
 /** Every scalar property of one image, a line each. */
 void image_report_properties(const struct image_record *record);
 

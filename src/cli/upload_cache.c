@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/upload_cache.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define DEFAULT_PARENT "/var/tmp"
 #define NAME "glancefs-upload-XXXXXX"
+
+DEFINE_CLEANUP(DIR, closedir)
 
 struct upload_cache {
     char *path;
@@ -52,16 +56,31 @@ const char *upload_cache_path(const struct upload_cache *cache)
     return cache->path;
 }
 
-/* Staging leaves empty directories behind: what it staged is sent or dropped by then. */
+static void remove_files(int dir_fd, const char *name)
+{
+    CLEANUP(fd_close)
+    int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    CLEANUP(closedir) DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *file;
+
+    if (directory == NULL)
+        return;
+    while ((file = readdir(directory)) != NULL)
+        (void)unlinkat(fd, file->d_name, 0);
+    (void)steal_fd(&fd); /* the stream's */
+}
+
+/* What was staged is sent or dropped by now. The entries of consumers go too: nobody would come here
+ * to look whether their images still exist. */
 static void remove_own(const struct upload_cache *cache)
 {
-    CLEANUP(memory_free) char *staging = NULL;
+    CLEANUP(fd_close) int fd = open(cache->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-    if (asprintf(&staging, "%s/staging", cache->path) < 0) {
-        staging = NULL;
+    if (fd < 0)
         return;
-    }
-    (void)rmdir(staging);
+    remove_files(fd, "consumers");
+    (void)unlinkat(fd, "consumers", AT_REMOVEDIR);
+    (void)unlinkat(fd, "staging", AT_REMOVEDIR);
     (void)rmdir(cache->path);
 }
 

@@ -239,6 +239,62 @@ static void the_json_list_is_an_array_of_entities(void **state)
     end_test(&test);
 }
 
+/* Runs `images --json`. */
+static struct json_object *overview(const struct images_test *test)
+{
+    CLEANUP(memory_free) char *cache = temp_dir_join(test->dir, "cache");
+    CLEANUP(program_run_free)
+    struct program_run *run =
+        RUN(test->dir, NULL, "images", "--json", "--cache", cache, "--cloud", test->cloud);
+
+    return parse_output(run);
+}
+
+static void the_overview_tells_of_key_and_cache(void **state)
+{
+    CLEANUP(program_run_free) struct program_run *gpg = NULL;
+    CLEANUP(program_run_free) struct program_run *plain = NULL;
+    CLEANUP(program_run_free) struct program_run *table = NULL;
+    CLEANUP(json_object_put) struct json_object *before = NULL;
+    CLEANUP(json_object_put) struct json_object *after = NULL;
+    struct json_object *image;
+    struct images_test test;
+
+    (void)state;
+    begin_test(&test);
+    gpg = RUN(test.dir, NULL, "images", "add", "--cloud", test.cloud, "--id", IMAGE_ID, "--key",
+              KEY_ID, "--decrypt-size", "2", test.file);
+    assert_runs(gpg);
+    plain =
+        RUN(test.dir, NULL, "images", "add", "--cloud", test.cloud, "--format", "none", test.file);
+    assert_runs(plain);
+    before = overview(&test);
+    assert_int_equal(json_object_array_length(before), 1);
+    image = json_object_array_get_idx(before, 0);
+    assert_string_equal(text_of(image, "id"), IMAGE_ID);
+    assert_string_equal(text_of(image, "status"), "active");
+    assert_string_equal(text_of(image, "size"), "3");
+    assert_string_equal(text_of(image, "plaintext_size"), "2");
+    assert_string_equal(text_of(image, "key_id"), KEY_ID);
+    assert_string_equal(text_of(image, "key"), "gone");
+    assert_string_equal(text_of(image, "cached"), "false");
+
+    (void)mkdirat(temp_dir_fd(test.dir), "cloud/secrets", 0700);
+    temp_dir_write(test.dir, "cloud/secrets/" KEY_ID ".payload", "key", 3);
+    (void)mkdirat(temp_dir_fd(test.dir), "cache", 0700);
+    (void)mkdirat(temp_dir_fd(test.dir), "cache/objects", 0700);
+    temp_dir_write(test.dir, "cache/objects/" IMAGE_ID "." ABC_SHA512, "abc", 3);
+    after = overview(&test);
+    image = json_object_array_get_idx(after, 0);
+    assert_string_equal(text_of(image, "key"), "ok");
+    assert_string_equal(text_of(image, "cached"), "true");
+    table = RUN(test.dir, NULL, "images", "--cloud", test.cloud);
+    assert_runs(table);
+    assert_non_null(strstr(table->output, "PLAINTEXT"));
+    assert_non_null(strstr(table->output, IMAGE_ID "  active"));
+    end_test(&test);
+}
+
 static void show_prints_every_property(void **state)
 {
     CLEANUP(program_run_free) struct program_run *run = NULL;
@@ -359,7 +415,9 @@ static void bad_uses_have_their_exit_codes(void **state)
         enum exit_code code;
         const char *message;
     } uses[] = {
-        {{"images"}, EXIT_CODE_USAGE, "list, show or add"},
+        {{"images"}, EXIT_CODE_USAGE, "no cloud"},
+        {{"images", "--colour"}, EXIT_CODE_USAGE, "--colour"},
+        {{"images", "--json", "x"}, EXIT_CODE_USAGE, "no argument"},
         {{"images", "drop"}, EXIT_CODE_USAGE, "list, show or add"},
         {{"images", "list"}, EXIT_CODE_USAGE, "no cloud"},
         {{"images", "list", "--cloud", absent_cloud}, EXIT_CODE_NOT_FOUND, "does not exist"},
@@ -434,6 +492,7 @@ int main(void)
         cmocka_unit_test(the_table_shows_records_written_by_hand),
         cmocka_unit_test(the_table_shows_what_is_absent_or_unsupported),
         cmocka_unit_test(the_json_list_is_an_array_of_entities),
+        cmocka_unit_test(the_overview_tells_of_key_and_cache),
         cmocka_unit_test(show_prints_every_property),
         cmocka_unit_test(ids_in_upper_case_are_folded),
         cmocka_unit_test(what_cannot_be_uploaded_is_not_left_behind),
