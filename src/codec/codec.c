@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "glancefs/codec.h"
 
+#include "codec/gpgme/gpgme_codec.h"
 #include "codec/openpgp/openpgp_codec.h"
 
 #include <ctype.h>
@@ -26,6 +27,13 @@ static bool is_showable(const char *format)
     return true;
 }
 
+static int new_openpgp(const struct codecs_options *options, struct codec **ret, struct error *err)
+{
+    if (options->engine == CODEC_ENGINE_GPGME)
+        return gpgme_codec_new(options, ret, err);
+    return openpgp_codec_new(options, ret, err);
+}
+
 int codecs_new(const struct codecs_options *options, struct codecs **ret, struct error *err)
 {
     static const struct codecs_options defaults = {.engine = CODEC_ENGINE_NATIVE};
@@ -35,9 +43,7 @@ int codecs_new(const struct codecs_options *options, struct codecs **ret, struct
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     if (options == NULL)
         options = &defaults;
-    if (options->engine != CODEC_ENGINE_NATIVE)
-        return error_set(err, ERROR_UNSUPPORTED, "the gpgme engine is not built in yet");
-    if (openpgp_codec_new(options, &codecs->openpgp, err) < 0)
+    if (new_openpgp(options, &codecs->openpgp, err) < 0)
         return -1;
     *ret = steal(&codecs);
     return 0;

@@ -15,6 +15,7 @@ HOMES = (
     (re.compile(r"^json-c/|^json\.h$"), ("src/services", "src/cache", "src/view", "src/cli")),
     (re.compile(r"^ini\.h$"), ("src/base",)),
     (re.compile(r"^systemd/"), ("src/base",)),
+    (re.compile(r"^gpgme\.h$"), ("src/codec/gpgme",)),
     (re.compile(r"^zlib\.h$"), ("src/codec",)),
     (re.compile(r"^curl/"), ("src/services/openstack",)),
 )
@@ -40,6 +41,7 @@ BAD = {
     "src/cache/c.c": "#include <gcrypt.h>\n",
     "src/codec/d.h": "#include <openssl/evp.h>\n",
     "include/glancefs/e.h": "#include <json-c/json.h>\n",
+    "src/codec/openpgp/f.c": "#include <gpgme.h>\n",
 }
 GOOD = {
     "src/fuse/ok.c": "#include <fuse_lowlevel.h>\n",

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One run of gpg through gpgme, as a transfer in both directions that never waits longer than its
+ * caller wants. gpgme's blocking calls hang for ever when gpg ends before it has read everything, and
+ * pass plaintext through memory that is not locked. So gpgme keeps the conversation with gpg (start,
+ * status, passphrase), while the bytes go between the caller's memory and gpg's pipes directly, in an
+ * event loop of ours with a cancel token and a watchdog. It runs in the caller's thread, which must
+ * be one that may wait. One thread at a time.
+ */
+#ifndef CODEC_GPGME_GPG_OPERATION_H
+#define CODEC_GPGME_GPG_OPERATION_H
+
+#include "codec/gpgme/gpg_status.h"
+#include "glancefs/cancel.h"
+#include "glancefs/cleanup.h"
+#include "glancefs/error.h"
+#include "glancefs/secure_buffer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/** gpg is ended when it neither takes nor gives a byte for so long, in seconds; that includes the
+ *  time a person has for a smart card's PIN. */
+#define GPG_STALL_SECONDS 60
+
+/** What gpg has to end when it is told to, before it is killed, in milliseconds. */
+#define GPG_TERMINATION_MS 500
+
+enum gpg_verb {
+    GPG_DECRYPT,
+    GPG_ENCRYPT, /* with a passphrase, as the home's gpg.conf says */
+};
+
+struct gpg_operation_options {
+    enum gpg_verb verb;
+    const char *home;                       /* GNUPGHOME */
+    struct secure_arena *arena;             /* for what is secret */
+    const struct secure_buffer *passphrase; /* borrowed; NULL: gpg-agent knows or asks */
+    bool exports_session_key;               /* into the status */
+    unsigned stall_seconds;                 /* 0: GPG_STALL_SECONDS */
+};
+
+struct gpg_operation;
+
+/** Starts gpg. ERROR_UNSUPPORTED when that cannot be done with this GnuPG. */
+int gpg_operation_start(const struct gpg_operation_options *options, struct gpg_operation **ret,
+                        struct error *err);
+
+/** Ends gpg if it still runs, wipes and frees. NULL is allowed. */
+void gpg_operation_free(struct gpg_operation *operation);
+DEFINE_CLEANUP(struct gpg_operation, gpg_operation_free)
+
+/** What the caller has for gpg and what it wants of it. */
+struct gpg_exchange {
+    const void *input; /* may be NULL when there is nothing */
+    size_t input_size;
+    bool is_last; /* nothing follows `input` */
+    void *output;
+    size_t output_size; /* 0: output has to wait */
+    size_t taken;       /* result: bytes of input that gpg has taken */
+    size_t given;       /* result: bytes of output that it gave */
+};
+
+/**
+ * Waits until gpg takes or gives bytes, or has ended: then both results are 0 and
+ * gpg_operation_has_ended is true. Gpg that ends early takes no more input.
+ *
+ * ERROR_CANCELLED, with nothing lost; ERROR_TIMEOUT once gpg stalls.
+ */
+int gpg_operation_exchange(struct gpg_operation *operation, struct gpg_exchange *exchange,
+                           struct cancel *cancel, struct error *err);
+
+/** True when gpg is gone and everything it gave was handed out. */
+bool gpg_operation_has_ended(const struct gpg_operation *operation);
+
+/** True when gpg has taken all input, up to the end of it. */
+bool gpg_operation_took_all(const struct gpg_operation *operation);
+
+/** True when gpg came to ask for the passphrase: what fails before is not the message's fault. */
+bool gpg_operation_asked(const struct gpg_operation *operation);
+
+/** What gpg said so far. */
+const struct gpg_status *gpg_operation_status(const struct gpg_operation *operation);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "codec/gpgme/gpgme_passphrase.h"
+
+#include <string.h>
+
+int gpgme_passphrase_check(const struct secure_buffer *passphrase, struct error *err)
+{
+    const uint8_t *bytes = secure_buffer_bytes(passphrase);
+    const size_t size = secure_buffer_size(passphrase);
+
+    if (size == 0)
+        return error_set(err, ERROR_KEY_REJECTED, "the passphrase is empty");
+    if (size > GPGME_PASSPHRASE_MAXIMUM_BYTES)
+        return error_set(err, ERROR_KEY_REJECTED,
+                         "the gpgme engine takes no passphrase of over %d bytes",
+                         GPGME_PASSPHRASE_MAXIMUM_BYTES);
+    if (memchr(bytes, '\n', size) != NULL || memchr(bytes, '\0', size) != NULL)
+        return error_set(err, ERROR_KEY_REJECTED,
+                         "the gpgme engine takes no passphrase with a line feed or a NUL");
+    return 0;
+}
