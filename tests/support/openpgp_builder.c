@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/openpgp_builder.h"
 
+#include "crypto/hkdf.h"
 #include "glancefs/cleanup.h"
 
 #include <stdlib.h>
@@ -16,7 +17,13 @@
 #define CHUNK_512 0xe9
 #define CHUNK_256 0xe8
 
-static const uint8_t salt[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+#define SALT_BYTES 8
+#define ARGON2_SALT_BYTES 16
+#define ARGON2_PASSES 2
+#define ARGON2_LANES 2
+
+static const uint8_t salt[ARGON2_SALT_BYTES] = {1, 2,  3,  4,  5,  6,  7,  8,
+                                                9, 10, 11, 12, 13, 14, 15, 16};
 
 static void must(int result)
 {
@@ -169,7 +176,7 @@ static unsigned hash_id(enum hash_algorithm hash)
 
 static void hash_one_context(const struct skesk_plan *plan, size_t zeros, uint8_t *digest)
 {
-    const size_t salt_size = plan->s2k_type == 0 ? 0 : sizeof salt;
+    const size_t salt_size = plan->s2k_type == 0 ? 0 : SALT_BYTES;
     const size_t unit = salt_size + strlen(plan->passphrase);
     size_t count = (size_t)(16 + (plan->coded_count & 15)) << ((plan->coded_count >> 4) + 6);
     CLEANUP(hash_free) struct hash *hash = NULL;
@@ -191,11 +198,24 @@ static void hash_one_context(const struct skesk_plan *plan, size_t zeros, uint8_
     hash_finish(hash, digest);
 }
 
+static void argon2(const struct skesk_plan *plan, uint8_t *ret_key, size_t size)
+{
+    const struct argon2_cost cost = {ARGON2_PASSES, ARGON2_LANES, UINT32_C(1) << plan->coded_count};
+    struct error err = ERROR_INIT;
+
+    must(argon2id_derive(&cost, plan->passphrase, strlen(plan->passphrase), salt, sizeof salt, NULL,
+                         NULL, ret_key, size, &err));
+}
+
 void build_s2k(const struct skesk_plan *plan, uint8_t *ret_key, size_t size)
 {
     uint8_t digest[HASH_MAXIMUM_BYTES];
     size_t done = 0;
 
+    if (plan->s2k_type == 4) {
+        argon2(plan, ret_key, size);
+        return;
+    }
     for (size_t zeros = 0; done < size; zeros++) {
         size_t piece = hash_size(plan->hash) < size - done ? hash_size(plan->hash) : size - done;
 
@@ -224,31 +244,96 @@ static void encrypt_whole(enum cipher_algorithm cipher, const uint8_t *key, uint
     cfb_cipher_encrypt(stream, bytes, bytes, size);
 }
 
+static void add_s2k(struct octets *out, const struct skesk_plan *plan)
+{
+    octets_add_u8(out, plan->s2k_type);
+    if (plan->s2k_type == 4) {
+        octets_add(out, salt, sizeof salt);
+        octets_add_u8(out, ARGON2_PASSES);
+        octets_add_u8(out, ARGON2_LANES);
+        octets_add_u8(out, plan->coded_count);
+        return;
+    }
+    octets_add_u8(out, hash_id(plan->hash));
+    if (plan->s2k_type != 0)
+        octets_add(out, salt, SALT_BYTES);
+    if (plan->s2k_type == 3)
+        octets_add_u8(out, plan->coded_count);
+}
+
+/* Version 4 from behind the version octet. */
+static void add_v4(struct octets *out, const struct skesk_plan *plan, const uint8_t *derived)
+{
+    uint8_t encrypted[1 + CIPHER_MAXIMUM_KEY_BYTES];
+
+    octets_add_u8(out, cipher_id(plan->cipher));
+    add_s2k(out, plan);
+    if (!plan->has_encrypted_key)
+        return;
+    encrypted[0] = (uint8_t)cipher_id(plan->session_cipher);
+    memcpy(encrypted + 1, plan->session_key, cipher_key_size(plan->session_cipher));
+    encrypt_whole(plan->cipher, derived, encrypted, 1 + cipher_key_size(plan->session_cipher));
+    octets_add(out, encrypted, 1 + cipher_key_size(plan->session_cipher));
+}
+
+static void add_sealed_key(struct octets *out, const struct skesk_plan *plan, const uint8_t *key,
+                           const uint8_t *header, size_t header_size)
+{
+    static const uint8_t nonce[AEAD_MAXIMUM_NONCE_BYTES] = "nonce nonce nonc";
+    CLEANUP(aead_cipher_free) struct aead_cipher *cipher = NULL;
+    uint8_t sealed[CIPHER_MAXIMUM_KEY_BYTES], tag[AEAD_TAG_BYTES];
+    const size_t size = cipher_key_size(plan->session_cipher);
+    struct error err = ERROR_INIT;
+
+    must(aead_cipher_new(plan->aead, plan->cipher, key, &cipher, &err));
+    aead_cipher_begin(cipher, nonce, header, header_size);
+    aead_cipher_encrypt(cipher, sealed, plan->session_key, size, true);
+    aead_cipher_tag(cipher, tag);
+    octets_add(out, nonce, aead_nonce_size(plan->aead));
+    octets_add(out, sealed, size);
+    octets_add(out, tag, sizeof tag);
+}
+
+/* Versions 5 and 6 from behind the version octet. */
+static void add_aead(struct octets *out, const struct skesk_plan *plan, const uint8_t *derived)
+{
+    const uint8_t header[] = {0xc3, (uint8_t)plan->version, (uint8_t)cipher_id(plan->cipher),
+                              (uint8_t)(plan->aead + 1)};
+    CLEANUP(octets_clear) struct octets s2k = {0};
+    uint8_t expanded[CIPHER_MAXIMUM_KEY_BYTES];
+    const size_t key_size = cipher_key_size(plan->cipher);
+    struct error err = ERROR_INIT;
+
+    add_s2k(&s2k, plan);
+    memcpy(expanded, derived, key_size);
+    if (plan->version == 6) {
+        must(hkdf_derive(HASH_SHA256, derived, key_size, NULL, 0, header, sizeof header, expanded,
+                         key_size, &err));
+        octets_add_u8(out, (unsigned)(3 + s2k.size + aead_nonce_size(plan->aead)));
+    }
+    octets_add(out, header + 2, 2);
+    if (plan->version == 6)
+        octets_add_u8(out, (unsigned)s2k.size);
+    octets_add(out, s2k.data, s2k.size);
+    add_sealed_key(out, plan, expanded, header, sizeof header);
+}
+
 void build_skesk(struct octets *out, const struct skesk_plan *plan,
                  uint8_t ret_key[CIPHER_MAXIMUM_KEY_BYTES], enum cipher_algorithm *ret_cipher)
 {
     CLEANUP(octets_clear) struct octets body = {0};
+    const bool is_aead = plan->version >= 5;
+    const bool is_derived = !is_aead && !plan->has_encrypted_key;
     uint8_t derived[CIPHER_MAXIMUM_KEY_BYTES];
-    uint8_t encrypted[1 + CIPHER_MAXIMUM_KEY_BYTES];
 
-    octets_add_u8(&body, 4);
-    octets_add_u8(&body, cipher_id(plan->cipher));
-    octets_add_u8(&body, plan->s2k_type);
-    octets_add_u8(&body, hash_id(plan->hash));
-    if (plan->s2k_type != 0)
-        octets_add(&body, salt, sizeof salt);
-    if (plan->s2k_type == 3)
-        octets_add_u8(&body, plan->coded_count);
+    octets_add_u8(&body, plan->version == 0 ? 4 : plan->version);
     build_s2k(plan, derived, cipher_key_size(plan->cipher));
-    *ret_cipher = plan->has_encrypted_key ? plan->session_cipher : plan->cipher;
-    memcpy(ret_key, plan->has_encrypted_key ? plan->session_key : derived,
-           cipher_key_size(*ret_cipher));
-    if (plan->has_encrypted_key) {
-        encrypted[0] = (uint8_t)cipher_id(plan->session_cipher);
-        memcpy(encrypted + 1, plan->session_key, cipher_key_size(plan->session_cipher));
-        encrypt_whole(plan->cipher, derived, encrypted, 1 + cipher_key_size(plan->session_cipher));
-        octets_add(&body, encrypted, 1 + cipher_key_size(plan->session_cipher));
-    }
+    if (is_aead)
+        add_aead(&body, plan, derived);
+    else
+        add_v4(&body, plan, derived);
+    *ret_cipher = is_derived ? plan->cipher : plan->session_cipher;
+    memcpy(ret_key, is_derived ? derived : plan->session_key, cipher_key_size(*ret_cipher));
     build_packet(out, TYPE_SKESK, FRAMING_SHORTEST, body.data, body.size);
 }
 

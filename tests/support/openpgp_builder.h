@@ -6,7 +6,8 @@
 #ifndef SUPPORT_OPENPGP_BUILDER_H
 #define SUPPORT_OPENPGP_BUILDER_H
 
-#include "crypto/cfb_cipher.h"
+#include "crypto/aead_cipher.h"
+#include "crypto/argon2.h"
 #include "crypto/hash.h"
 #include "support/octets.h"
 
@@ -41,13 +42,16 @@ void build_compressed(struct octets *out, enum framing framing, unsigned algorit
 /** Appends what zlib makes of `content`: raw DEFLATE, or with the ZLIB wrapper. */
 void build_deflate(struct octets *out, bool has_wrapper, const void *content, size_t size);
 
-/** How a session key is given. All zero but the first three: type 0, no encrypted key. */
+/** How a session key is given. All zero but the first three: type 0, no encrypted key. Versions 5
+ *  and 6 always encrypt `session_key`. */
 struct skesk_plan {
     const char *passphrase;
     enum cipher_algorithm cipher;
     enum hash_algorithm hash;
-    unsigned s2k_type;                    /* 0, 1 or 3 */
-    unsigned coded_count;                 /* for type 3 */
+    unsigned s2k_type;                    /* 0, 1, 3 or 4 */
+    unsigned coded_count;                 /* for type 3; for type 4 the exponent of the memory */
+    unsigned version;                     /* 0 stands for 4 */
+    enum aead_algorithm aead;             /* of versions 5 and 6 */
     bool has_encrypted_key;               /* else the derived key is the session key */
     enum cipher_algorithm session_cipher; /* of the encrypted key */
     uint8_t session_key[CIPHER_MAXIMUM_KEY_BYTES];
@@ -60,7 +64,8 @@ struct skesk_plan usual_skesk(const char *passphrase);
 void build_skesk(struct octets *out, const struct skesk_plan *plan,
                  uint8_t ret_key[CIPHER_MAXIMUM_KEY_BYTES], enum cipher_algorithm *ret_cipher);
 
-/** The key derived by S2K, computed the slow and obvious way. The salt is octets 1 to 8. */
+/** The key derived by S2K, computed the slow and obvious way. The salt is octets 1 to 8, of Argon2
+ *  1 to 16, which takes two passes over two lanes. */
 void build_s2k(const struct skesk_plan *plan, uint8_t *ret_key, size_t size);
 
 /** What stands at the end of the encrypted data. */

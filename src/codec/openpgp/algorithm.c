@@ -3,25 +3,27 @@
 
 #include <stddef.h>
 
+static const uint8_t cipher_ids[] = {
+    [CIPHER_TRIPLE_DES] = 2,   [CIPHER_CAST5] = 3,        [CIPHER_BLOWFISH] = 4,
+    [CIPHER_AES128] = 7,       [CIPHER_AES192] = 8,       [CIPHER_AES256] = CIPHER_ID_AES256,
+    [CIPHER_TWOFISH] = 10,     [CIPHER_CAMELLIA128] = 11, [CIPHER_CAMELLIA192] = 12,
+    [CIPHER_CAMELLIA256] = 13,
+};
+
 bool cipher_algorithm_from_id(uint8_t id, enum cipher_algorithm *ret)
 {
-    static const struct {
-        uint8_t id;
-        enum cipher_algorithm algorithm;
-    } ciphers[] = {
-        {2, CIPHER_TRIPLE_DES},   {3, CIPHER_CAST5},        {4, CIPHER_BLOWFISH},
-        {7, CIPHER_AES128},       {8, CIPHER_AES192},       {CIPHER_ID_AES256, CIPHER_AES256},
-        {10, CIPHER_TWOFISH},     {11, CIPHER_CAMELLIA128}, {12, CIPHER_CAMELLIA192},
-        {13, CIPHER_CAMELLIA256},
-    };
-
-    for (size_t i = 0; i < sizeof ciphers / sizeof ciphers[0]; i++) {
-        if (ciphers[i].id == id) {
-            *ret = ciphers[i].algorithm;
+    for (size_t i = 0; i < sizeof cipher_ids / sizeof cipher_ids[0]; i++) {
+        if (cipher_ids[i] == id) {
+            *ret = (enum cipher_algorithm)i;
             return true;
         }
     }
     return false;
+}
+
+uint8_t cipher_algorithm_id(enum cipher_algorithm algorithm)
+{
+    return cipher_ids[algorithm];
 }
 
 static const uint8_t aead_ids[] = {

@@ -25,6 +25,9 @@ enum compression_id {
 /** The cipher with symmetric algorithm ID `id`; false when we have none. */
 bool cipher_algorithm_from_id(uint8_t id, enum cipher_algorithm *ret);
 
+/** Its algorithm ID. */
+uint8_t cipher_algorithm_id(enum cipher_algorithm algorithm);
+
 /** The AEAD mode with algorithm ID `id` (section 9.6); false when we have none. */
 bool aead_algorithm_from_id(uint8_t id, enum aead_algorithm *ret);
 

@@ -1,27 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/openpgp/esk_sequence.h"
 
-#include "base/clock.h"
 #include "codec/openpgp/ignorable_packet.h"
 #include "codec/openpgp/message_damaged.h"
 #include "codec/openpgp/packet_type.h"
 
-#include <string.h>
-
-static const char armor_start[] = "-----BEGIN PGP ";
+#include <stdlib.h>
 
 static int check_start(struct lookahead *packets, struct cancel *cancel, struct error *err)
 {
-    const size_t armor_size = sizeof armor_start - 1;
     const uint8_t *bytes;
     size_t size;
 
-    if (lookahead_peek(packets, armor_size, cancel, &bytes, &size, err) < 0)
+    if (lookahead_peek(packets, 1, cancel, &bytes, &size, err) < 0)
         return -1;
     if (size == 0)
         return error_set(err, ERROR_CORRUPT, "not an OpenPGP message: it is empty");
-    if (size >= armor_size && strncmp((const char *)bytes, armor_start, armor_size) == 0)
-        return error_set(err, ERROR_UNSUPPORTED, "ASCII armor is not supported");
     if ((bytes[0] & 0x80) == 0)
         return error_set(err, ERROR_CORRUPT, "not an OpenPGP message");
     return 0;
@@ -39,22 +33,53 @@ static int add_skesk(struct esk_sequence *sequence, struct byte_cursor *cursor, 
         sequence->count++;
         return 0;
     }
-    if (skesk_err.kind != ERROR_UNSUPPORTED) {
+    if (skesk_err.kind != ERROR_UNSUPPORTED && skesk_err.kind != ERROR_TOO_LARGE) {
         *err = skesk_err;
         return -1;
     }
-    if (!error_is_set(&sequence->unsupported))
-        sequence->unsupported = skesk_err;
+    if (!error_is_set(&sequence->unusable))
+        sequence->unusable = skesk_err;
     return 0;
 }
 
-static int read_skesk(struct lookahead *packets, const struct packet_header *header,
+static int add_pkesk(struct esk_sequence *sequence, struct byte_cursor *cursor, struct error *err)
+{
+    uint8_t version;
+
+    if (pkesk_parse(cursor, &version, err) < 0)
+        return -1;
+    switch (version) {
+    case PKESK_VERSION:
+        return pkesk_packets_add(&sequence->pkesk_v3, cursor->bytes, cursor->size, err);
+    case PKESK_VERSION_FINGERPRINT:
+        return pkesk_packets_add(&sequence->pkesk_v6, cursor->bytes, cursor->size, err);
+    default:
+        return 0;
+    }
+}
+
+/* One that is too large to be looked at. */
+static int skip_pkesk(struct lookahead *packets, const struct packet_header *header,
                       struct cancel *cancel, struct esk_sequence *sequence, struct error *err)
+{
+    struct packet_body body;
+
+    sequence->pkesk_v3.is_cut = true;
+    sequence->pkesk_v6.is_cut = true;
+    packet_body_init(&body, packets, header);
+    return packet_body_skip_rest(&body, cancel, err);
+}
+
+static int read_session_key_packet(struct lookahead *packets, const struct packet_header *header,
+                                   struct cancel *cancel, struct esk_sequence *sequence,
+                                   struct error *err)
 {
     struct byte_cursor cursor;
     const uint8_t *bytes;
     size_t size;
 
+    if (header->length > LIMIT_SMALL_PACKET_BYTES && header->type == PACKET_PKESK)
+        return skip_pkesk(packets, header, cancel, sequence, err);
     if (header->length > LIMIT_SMALL_PACKET_BYTES)
         return error_set(err, ERROR_TOO_LARGE, "a session key packet of over %zu bytes",
                          LIMIT_SMALL_PACKET_BYTES);
@@ -65,7 +90,8 @@ static int read_skesk(struct lookahead *packets, const struct packet_header *hea
     if (size < header->length)
         return message_damaged(err);
     cursor = byte_cursor_over(bytes, (size_t)header->length);
-    if (add_skesk(sequence, &cursor, err) < 0)
+    if ((header->type == PACKET_SKESK ? add_skesk(sequence, &cursor, err)
+                                      : add_pkesk(sequence, &cursor, err)) < 0)
         return -1;
     lookahead_skip(packets, (size_t)header->length);
     return 0;
@@ -79,29 +105,24 @@ static int read_packet(struct lookahead *packets, const struct packet_header *he
     struct packet_body body;
 
     *ret_belongs = true;
-    if (header->type == PACKET_SKESK)
-        return read_skesk(packets, header, cancel, sequence, err);
-    packet_body_init(&body, packets, header);
-    if (packet_type_is_ignorable(header->type))
-        return ignorable_packet_skip(&body, header->type, cancel, err);
-    *ret_belongs = header->type == PACKET_PKESK;
+    if (header->type == PACKET_SKESK || header->type == PACKET_PKESK)
+        return read_session_key_packet(packets, header, cancel, sequence, err);
+    *ret_belongs = packet_type_is_ignorable(header->type);
     if (!*ret_belongs)
         return 0;
-    sequence->has_pkesk = true;
-    return packet_body_skip_rest(&body, cancel, err);
+    packet_body_init(&body, packets, header);
+    return ignorable_packet_skip(&body, header->type, cancel, err);
 }
 
-static int require_seipd(const struct packet_header *header, struct error *err)
+static int require_encrypted_data(const struct packet_header *header, struct error *err)
 {
     switch (header->type) {
     case PACKET_SEIPD:
+    case PACKET_AEAD_ENCRYPTED_DATA:
         return 0;
     case PACKET_SED:
         return error_set(err, ERROR_CORRUPT,
                          "the message has no integrity protection (packet type 9)");
-    case PACKET_AEAD_ENCRYPTED_DATA:
-        return error_set(err, ERROR_UNSUPPORTED,
-                         "LibrePGP AEAD encrypted data (packet type 20) is not supported");
     case PACKET_LITERAL_DATA:
     case PACKET_COMPRESSED_DATA:
     case PACKET_SIGNATURE:
@@ -113,12 +134,14 @@ static int require_seipd(const struct packet_header *header, struct error *err)
     }
 }
 
-int esk_sequence_read(struct lookahead *packets, struct cancel *cancel, struct esk_sequence *ret,
+int esk_sequence_read(struct lookahead *packets, struct cancel *cancel, struct esk_sequence **ret,
                       uint64_t *ret_offset, struct packet_header *ret_header, struct error *err)
 {
+    CLEANUP(esk_sequence_free) struct esk_sequence *sequence = calloc(1, sizeof *sequence);
     bool belongs = true, at_end;
 
-    memset(ret, 0, sizeof *ret);
+    if (sequence == NULL)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
     if (check_start(packets, cancel, err) < 0)
         return -1;
     while (belongs) {
@@ -127,48 +150,26 @@ int esk_sequence_read(struct lookahead *packets, struct cancel *cancel, struct e
             return -1;
         if (at_end)
             return message_damaged(err);
-        if (read_packet(packets, ret_header, cancel, ret, &belongs, err) < 0)
+        if (read_packet(packets, ret_header, cancel, sequence, &belongs, err) < 0)
             return -1;
     }
-    return require_seipd(ret_header, err);
+    if (require_encrypted_data(ret_header, err) < 0)
+        return -1;
+    *ret = steal(&sequence);
+    return 0;
 }
 
-static int require_usable(const struct esk_sequence *sequence, struct error *err)
+void esk_sequence_free(struct esk_sequence *sequence)
 {
-    if (sequence->count > 0)
-        return 0;
-    if (error_is_set(&sequence->unsupported)) {
-        *err = sequence->unsupported;
-        return -1;
-    }
-    if (sequence->has_pkesk)
-        return error_set(err, ERROR_UNSUPPORTED,
-                         "messages encrypted to public keys only are not supported");
-    return error_set(err, ERROR_CORRUPT, "the message has no session key packet");
+    if (sequence == NULL)
+        return;
+    pkesk_packets_clear(&sequence->pkesk_v3);
+    pkesk_packets_clear(&sequence->pkesk_v6);
+    free(sequence);
 }
 
-int esk_sequence_find_session_key(const struct esk_sequence *sequence, struct secure_arena *arena,
-                                  const struct secure_buffer *passphrase, const uint8_t *sample,
-                                  size_t sample_size, struct cancel *cancel,
-                                  struct session_key **ret, struct error *err)
+const struct pkesk_packets *esk_sequence_pkesks(const struct esk_sequence *sequence,
+                                                enum encrypted_data_kind kind)
 {
-    uint64_t deadline = clock_thread_cpu_ns() + LIMIT_DERIVATION_SECONDS * NANOSECONDS_PER_SECOND;
-
-    if (require_usable(sequence, err) < 0)
-        return -1;
-    for (size_t i = 0; i < sequence->count; i++) {
-        CLEANUP(session_key_free) struct session_key *key = NULL;
-        bool fits = false;
-
-        if (skesk_session_key(&sequence->skesks[i], arena, passphrase, deadline, cancel, &key,
-                              err) < 0)
-            return -1;
-        if (key != NULL && session_key_fits(key, sample, sample_size, &fits, err) < 0)
-            return -1;
-        if (fits) {
-            *ret = steal(&key);
-            return 0;
-        }
-    }
-    return message_damaged(err);
+    return pkesk_version_goes_with(PKESK_VERSION, kind) ? &sequence->pkesk_v3 : &sequence->pkesk_v6;
 }

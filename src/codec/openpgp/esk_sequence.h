@@ -7,37 +7,36 @@
 #define CODEC_OPENPGP_ESK_SEQUENCE_H
 
 #include "codec/openpgp/packet_header.h"
+#include "codec/openpgp/pkesk.h"
 #include "codec/openpgp/skesk.h"
 #include "glancefs/limits.h"
 
 struct esk_sequence {
     struct skesk skesks[LIMIT_SKESK_PACKETS]; /* those we can use, in order */
     size_t count;
-    size_t skesk_packets; /* all of them */
-    bool has_pkesk;
-    struct error unsupported; /* why the first unusable SKESK is; unset when there is none */
+    size_t skesk_packets;          /* all of them */
+    struct error unusable;         /* why the first one that we cannot use is so; or unset */
+    struct pkesk_packets pkesk_v3; /* PKESK_VERSION */
+    struct pkesk_packets pkesk_v6; /* PKESK_VERSION_FINGERPRINT */
 };
 
 /**
- * Reads `packets` from the start of a message up to and including the header of its SEIPD packet,
- * which goes to *ret_header; it stands *ret_offset bytes into the message.
+ * Reads `packets` from the start of a message up to and including the header of its encrypted data
+ * packet (SEIPD or LibrePGP's), which goes to *ret_header; it stands *ret_offset bytes into the
+ * message.
  *
  * ERROR_CORRUPT: empty, not OpenPGP, not encrypted, no integrity protection (packet type 9),
- * damaged. ERROR_UNSUPPORTED: ASCII armor, packet type 20. ERROR_TOO_LARGE: a cap of limits.h.
+ * damaged. ERROR_TOO_LARGE: a cap of limits.h.
  */
-int esk_sequence_read(struct lookahead *packets, struct cancel *cancel, struct esk_sequence *ret,
+int esk_sequence_read(struct lookahead *packets, struct cancel *cancel, struct esk_sequence **ret,
                       uint64_t *ret_offset, struct packet_header *ret_header, struct error *err);
 
-/**
- * The first session key that `passphrase` gives out of any packet and that fits the encrypted data
- * which starts with `sample` (see session_key_fits). All derivations together may take
- * LIMIT_DERIVATION_SECONDS of this thread's CPU.
- *
- * The uniform error when none fits; ERROR_UNSUPPORTED when no packet is of a kind we can use.
- */
-int esk_sequence_find_session_key(const struct esk_sequence *sequence, struct secure_arena *arena,
-                                  const struct secure_buffer *passphrase, const uint8_t *sample,
-                                  size_t sample_size, struct cancel *cancel,
-                                  struct session_key **ret, struct error *err);
+/** Frees; NULL is allowed. */
+void esk_sequence_free(struct esk_sequence *sequence);
+DEFINE_CLEANUP(struct esk_sequence, esk_sequence_free)
+
+/** The PKESK packets that go with `kind`. */
+const struct pkesk_packets *esk_sequence_pkesks(const struct esk_sequence *sequence,
+                                                enum encrypted_data_kind kind);
 
 #endif

@@ -53,25 +53,50 @@ static bool compressed_start_is_plausible(struct byte_cursor *cursor)
     }
 }
 
+static bool marker_is_plausible(struct byte_cursor *cursor, const struct packet_header *header)
+{
+    struct error ignored = ERROR_INIT;
+    uint8_t first;
+
+    return header->length == 3 && byte_cursor_u8(cursor, &first, &ignored) == 0 && first == 'P';
+}
+
+static bool version_is_plausible(struct byte_cursor *cursor)
+{
+    struct error ignored = ERROR_INIT;
+    uint8_t version;
+
+    return byte_cursor_u8(cursor, &version, &ignored) == 0 && version >= 2 && version <= 6;
+}
+
+static bool literal_is_plausible(struct byte_cursor *cursor)
+{
+    struct error ignored = ERROR_INIT;
+    uint8_t mode;
+
+    return byte_cursor_u8(cursor, &mode, &ignored) == 0 && literal_mode_is_valid(mode);
+}
+
 static bool first_packet_is_plausible(const uint8_t *bytes, size_t size)
 {
     struct byte_cursor cursor = byte_cursor_over(bytes, size);
     struct error ignored = ERROR_INIT;
     struct packet_header header;
-    uint8_t mode;
 
     if (packet_header_parse(&cursor, &header, &ignored) < 0)
         return false;
     switch (header.type) {
     case PACKET_LITERAL_DATA:
-        return byte_cursor_u8(&cursor, &mode, &ignored) == 0 && literal_mode_is_valid(mode);
+        return literal_is_plausible(&cursor);
     case PACKET_COMPRESSED_DATA:
         return compressed_start_is_plausible(&cursor);
+    case PACKET_MARKER:
+        return marker_is_plausible(&cursor, &header);
     case PACKET_PKESK:
     case PACKET_SKESK:
     case PACKET_SIGNATURE:
     case PACKET_ONE_PASS_SIGNATURE:
-        return true;
+        return version_is_plausible(&cursor);
     default:
         return packet_type_is_ignorable(header.type);
     }

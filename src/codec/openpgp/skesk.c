@@ -3,33 +3,137 @@
 
 #include "codec/openpgp/algorithm.h"
 #include "codec/openpgp/message_damaged.h"
-#include "codec/openpgp/packet_header.h"
 #include "codec/openpgp/packet_type.h"
-#include "crypto/random.h"
+#include "codec/openpgp/skesk_key.h"
 
 #include <string.h>
 
+static int parse_cipher(struct byte_cursor *cursor, struct skesk *skesk, struct error *err)
+{
+    uint8_t id;
+
+    if (byte_cursor_u8(cursor, &id, err) < 0)
+        return message_damaged(err);
+    if (!cipher_algorithm_from_id(id, &skesk->cipher))
+        return error_set(err, ERROR_UNSUPPORTED, "symmetric algorithm %u is not supported", id);
+    return 0;
+}
+
+static int parse_aead(struct byte_cursor *cursor, struct skesk *skesk, struct error *err)
+{
+    uint8_t id;
+
+    if (byte_cursor_u8(cursor, &id, err) < 0)
+        return message_damaged(err);
+    if (!aead_algorithm_from_id(id, &skesk->aead))
+        return error_set(err, ERROR_UNSUPPORTED, "AEAD algorithm %u is not supported", id);
+    if (!aead_takes_cipher(skesk->cipher))
+        return error_set(err, ERROR_UNSUPPORTED, "AEAD with a cipher of short blocks");
+    return 0;
+}
+
+/* What is left of the packet, at most what a key can have. */
+static int parse_encrypted_key(struct byte_cursor *cursor, size_t size, struct skesk *skesk,
+                               struct error *err)
+{
+    if (size > sizeof skesk->encrypted_key)
+        return message_damaged(err);
+    skesk->encrypted_key_size = size;
+    return byte_cursor_copy(cursor, skesk->encrypted_key, size, err) < 0 ? message_damaged(err) : 0;
+}
+
+static int parse_v4(struct byte_cursor *cursor, struct skesk *skesk, struct error *err)
+{
+    if (parse_cipher(cursor, skesk, err) < 0 || s2k_parse(cursor, &skesk->s2k, err) < 0)
+        return -1;
+    return parse_encrypted_key(cursor, byte_cursor_remaining(cursor), skesk, err);
+}
+
+/* The end of both versions: nonce, key, tag. */
+static int parse_sealed_key(struct byte_cursor *cursor, struct skesk *skesk, struct error *err)
+{
+    size_t remaining;
+
+    if (byte_cursor_copy(cursor, skesk->nonce, aead_nonce_size(skesk->aead), err) < 0)
+        return message_damaged(err);
+    remaining = byte_cursor_remaining(cursor);
+    if (remaining <= AEAD_TAG_BYTES ||
+        parse_encrypted_key(cursor, remaining - AEAD_TAG_BYTES, skesk, err) < 0 ||
+        byte_cursor_copy(cursor, skesk->tag, AEAD_TAG_BYTES, err) < 0)
+        return message_damaged(err);
+    return 0;
+}
+
+static int parse_v5(struct byte_cursor *cursor, struct skesk *skesk, struct error *err)
+{
+    if (parse_cipher(cursor, skesk, err) < 0 || parse_aead(cursor, skesk, err) < 0 ||
+        s2k_parse(cursor, &skesk->s2k, err) < 0)
+        return -1;
+    return parse_sealed_key(cursor, skesk, err);
+}
+
+/* The specifier has a length of its own, so that an unknown one can be named and stepped over. */
+static int parse_v6_s2k(struct byte_cursor *cursor, struct skesk *skesk, struct error *err)
+{
+    struct byte_cursor specifier;
+    const uint8_t *octets;
+    uint8_t size;
+
+    if (byte_cursor_u8(cursor, &size, err) < 0 || byte_cursor_take(cursor, size, &octets, err) < 0)
+        return message_damaged(err);
+    specifier = byte_cursor_over(octets, size);
+    if (s2k_parse(&specifier, &skesk->s2k, err) < 0)
+        return -1;
+    return byte_cursor_finish(&specifier, err) < 0 ? message_damaged(err) : 0;
+}
+
+/* The first octet counts what stands between it and the encrypted key. */
+static int parse_v6(struct byte_cursor *cursor, struct skesk *skesk, struct error *err)
+{
+    uint8_t count;
+    size_t begin;
+
+    if (byte_cursor_u8(cursor, &count, err) < 0)
+        return message_damaged(err);
+    begin = cursor->position;
+    if (parse_cipher(cursor, skesk, err) < 0 || parse_aead(cursor, skesk, err) < 0 ||
+        parse_v6_s2k(cursor, skesk, err) < 0)
+        return -1;
+    if (cursor->position - begin + aead_nonce_size(skesk->aead) != count)
+        return message_damaged(err);
+    return parse_sealed_key(cursor, skesk, err);
+}
+
 int skesk_parse(struct byte_cursor *cursor, struct skesk *ret, struct error *err)
 {
-    uint8_t version, cipher;
-
     memset(ret, 0, sizeof *ret);
-    if (byte_cursor_u8(cursor, &version, err) < 0)
+    if (byte_cursor_u8(cursor, &ret->version, err) < 0)
         return message_damaged(err);
-    if (version != SKESK_VERSION)
+    switch (ret->version) {
+    case SKESK_VERSION:
+        return parse_v4(cursor, ret, err);
+    case SKESK_VERSION_LIBREPGP_AEAD:
+        return parse_v5(cursor, ret, err);
+    case SKESK_VERSION_AEAD:
+        return parse_v6(cursor, ret, err);
+    default:
         return error_set(err, ERROR_UNSUPPORTED,
                          "symmetric-key session key packets of version %u are not supported",
-                         version);
-    if (byte_cursor_u8(cursor, &cipher, err) < 0)
-        return message_damaged(err);
-    if (!cipher_algorithm_from_id(cipher, &ret->cipher))
-        return error_set(err, ERROR_UNSUPPORTED, "symmetric algorithm %u is not supported", cipher);
-    if (s2k_parse(cursor, &ret->s2k, err) < 0)
-        return -1;
-    ret->encrypted_key_size = byte_cursor_remaining(cursor);
-    if (ret->encrypted_key_size > sizeof ret->encrypted_key)
-        return message_damaged(err);
-    return byte_cursor_copy(cursor, ret->encrypted_key, ret->encrypted_key_size, err);
+                         ret->version);
+    }
+}
+
+bool skesk_version_goes_with(uint8_t version, enum encrypted_data_kind kind)
+{
+    switch (kind) {
+    case ENCRYPTED_DATA_SEIPD_V1:
+        return version == SKESK_VERSION;
+    case ENCRYPTED_DATA_SEIPD_V2:
+        return version == SKESK_VERSION_AEAD;
+    case ENCRYPTED_DATA_LIBREPGP_AEAD:
+        return version == SKESK_VERSION_LIBREPGP_AEAD || version == SKESK_VERSION;
+    }
+    return false;
 }
 
 /* Octets: the algorithm of the session key, then the key itself. */
@@ -52,66 +156,48 @@ static int decrypt_session_key(const struct skesk *skesk, const struct session_k
     if (!cipher_algorithm_from_id(octets[0], &key->algorithm) ||
         cipher_key_size(key->algorithm) != skesk->encrypted_key_size - 1)
         return 0;
-    memcpy(key->key, octets + 1, skesk->encrypted_key_size - 1);
+    key->size = skesk->encrypted_key_size - 1;
+    memcpy(key->key, octets + 1, key->size);
+    *ret = steal(&key);
+    return 0;
+}
+
+/* The octets are the key alone. */
+static int open_session_key(const struct skesk *skesk, const struct session_key *derived,
+                            struct session_key **ret, struct error *err)
+{
+    CLEANUP(aead_cipher_free) struct aead_cipher *cipher = NULL;
+    CLEANUP(session_key_free) struct session_key *key = NULL;
+    uint8_t header[SKESK_HEADER_OCTETS];
+
+    if (skesk->encrypted_key_size > sizeof key->key)
+        return 0;
+    skesk_header(skesk, header);
+    if (session_key_new(derived->arena, &key, err) < 0 ||
+        aead_cipher_new(skesk->aead, skesk->cipher, derived->key, &cipher, err) < 0)
+        return -1;
+    aead_cipher_begin(cipher, skesk->nonce, header, sizeof header);
+    aead_cipher_decrypt(cipher, key->key, skesk->encrypted_key, skesk->encrypted_key_size, true);
+    if (!aead_cipher_check_tag(cipher, skesk->tag))
+        return 0;
+    key->size = skesk->encrypted_key_size;
     *ret = steal(&key);
     return 0;
 }
 
 int skesk_session_key(const struct skesk *skesk, struct secure_arena *arena,
-                      const struct secure_buffer *passphrase, uint64_t cpu_deadline_ns,
+                      const struct secure_buffer *passphrase, struct s2k_allowance *allowance,
                       struct cancel *cancel, struct session_key **ret, struct error *err)
 {
     CLEANUP(session_key_free) struct session_key *derived = NULL;
 
     *ret = NULL;
-    if (session_key_new(arena, &derived, err) < 0)
+    if (skesk_derive_key(skesk, arena, passphrase, allowance, cancel, &derived, err) < 0)
         return -1;
-    derived->algorithm = skesk->cipher;
-    if (s2k_derive(&skesk->s2k, arena, passphrase, cpu_deadline_ns, cancel, derived->key,
-                   cipher_key_size(skesk->cipher), err) < 0)
-        return -1;
+    if (skesk->version != SKESK_VERSION)
+        return open_session_key(skesk, derived, ret, err);
     if (skesk->encrypted_key_size > 0)
         return decrypt_session_key(skesk, derived, ret, err);
     *ret = steal(&derived);
-    return 0;
-}
-
-/* The octets up to the encrypted session key. */
-static size_t write_parameters(const struct s2k *s2k, uint8_t *out)
-{
-    size_t size =
-        packet_header_write(PACKET_SKESK, SKESK_WRITTEN_BYTES - PACKET_HEADER_MAXIMUM_BYTES, out);
-
-    out[size++] = SKESK_VERSION;
-    out[size++] = CIPHER_ID_AES256;
-    out[size++] = S2K_ITERATED_AND_SALTED;
-    out[size++] = HASH_ID_SHA256;
-    memcpy(out + size, s2k->salt, S2K_SALT_BYTES);
-    size += S2K_SALT_BYTES;
-    out[size++] = S2K_CODED_COUNT_MAXIMUM;
-    return size;
-}
-
-int skesk_write(const struct session_key *session_key, struct secure_arena *arena,
-                const struct secure_buffer *passphrase, uint8_t *out, struct error *err)
-{
-    struct s2k s2k = {.type = S2K_ITERATED_AND_SALTED,
-                      .hash = HASH_SHA256,
-                      .count = s2k_decode_count(S2K_CODED_COUNT_MAXIMUM)};
-    CLEANUP(session_key_free) struct session_key *derived = NULL;
-    CLEANUP(cfb_cipher_free) struct cfb_cipher *cipher = NULL;
-    const uint8_t algorithm = CIPHER_ID_AES256;
-    size_t size;
-
-    if (session_key_new(arena, &derived, err) < 0)
-        return -1;
-    random_bytes(s2k.salt, sizeof s2k.salt);
-    if (s2k_derive(&s2k, arena, passphrase, UINT64_MAX, NULL, derived->key,
-                   cipher_key_size(CIPHER_AES256), err) < 0 ||
-        cfb_cipher_new(CIPHER_AES256, derived->key, NULL, &cipher, err) < 0)
-        return -1;
-    size = write_parameters(&s2k, out);
-    cfb_cipher_encrypt(cipher, out + size, &algorithm, 1);
-    cfb_cipher_encrypt(cipher, out + size + 1, session_key->key, cipher_key_size(CIPHER_AES256));
     return 0;
 }

@@ -25,6 +25,7 @@ static struct session_key *some_key(enum cipher_algorithm algorithm, int fill)
 
     assert_succeeds(session_key_new(bed_arena(), &key, &err));
     key->algorithm = algorithm;
+    key->size = cipher_key_size(algorithm);
     memset(key->key, fill, sizeof key->key);
     return key;
 }
@@ -92,13 +93,14 @@ static void every_packet_that_may_stand_first_fits(void **state)
         {"\xc8\x08\x03"
          "BZh",
          6},
-        {"\xca\x03PGP", 5}, /* marker */
-        {"\xd5\x00", 2},    /* padding */
-        {"\xe8\x00", 2},    /* unknown, not critical */
-        {"\x90\x0d", 2},    /* one-pass signature */
-        {"\xc4\x0d", 2},
-        {"\xc2\x0d", 2},
-        {"\x8c\x0d", 2},
+        {"\xca\x03PGP", 5},  /* marker */
+        {"\xd5\x00", 2},     /* padding */
+        {"\xe8\x00", 2},     /* unknown, not critical */
+        {"\x90\x0d\x03", 3}, /* one-pass signature */
+        {"\xc4\x0d\x06", 3},
+        {"\xc2\x0d\x04", 3}, /* signature */
+        {"\xc3\x0d\x05", 3}, /* SKESK */
+        {"\x84\x0d\x03", 3}, /* PKESK */
     };
 
     (void)state;
@@ -124,6 +126,9 @@ static void no_other_start_fits(void **state)
         {"\xd2\x20\x01", 3}, /* encrypted data without a session key packet */
         {"\xcc\x20\x01", 3}, /* trust */
         {"\xc3\xe9\x01", 3}, /* an SKESK of partial length */
+        {"\xc4\x0d\x07", 3}, /* a one-pass signature of unknown version */
+        {"\xca\x03XGP", 5},  /* a marker that does not say PGP */
+        {"\xca\x04PGP", 5},  /* one that is too long */
     };
 
     (void)state;
