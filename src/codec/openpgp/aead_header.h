@@ -34,8 +34,8 @@ struct aead_header {
 /**
  * Reads the rest of a header whose packet `type` and `version` are known to be one of the two; the
  * salt (or IV) is its end. ERROR_UNSUPPORTED: a cipher or mode that we do not have, or a cipher of
- * 8-octet blocks. ERROR_TOO_LARGE: chunks of more than LIMIT_AEAD_CHUNK_BYTES. The uniform error
- * when it is cut.
+ * 8-octet blocks. ERROR_TOO_LARGE: a chunk size that no specification allows. The uniform error when
+ * it is cut.
  */
 int aead_header_read(struct byte_stream *body, uint8_t type, uint8_t version, struct cancel *cancel,
                      struct aead_header *ret, struct error *err);

@@ -12,6 +12,7 @@
 #define TRAILER_BYTES ((size_t)2 * AEAD_TAG_BYTES)
 
 #define FIRST_CAPACITY ((size_t)64 * KIB)
+#define GROWTH_FACTOR 8
 
 struct aead_stream {
     struct byte_stream stream;
@@ -35,14 +36,27 @@ static size_t chunk_with_trailer(const struct aead_stream *stream)
     return stream->chunks.chunk_size + TRAILER_BYTES;
 }
 
-/* Messages may be much smaller than their chunks. */
+/* Messages may be much smaller than their chunks, so the buffer grows; in few and large steps, for
+ * two of them exist at the time. */
+static size_t next_capacity(const struct aead_stream *stream, size_t most)
+{
+    const size_t next = stream->capacity == 0 ? FIRST_CAPACITY : GROWTH_FACTOR * stream->capacity;
+
+    return next > most / 2 ? most : next;
+}
+
 static int grow(struct aead_stream *stream, struct error *err)
 {
-    const size_t most = chunk_with_trailer(stream);
-    const size_t twice = stream->capacity == 0 ? FIRST_CAPACITY : 2 * stream->capacity;
-    const size_t capacity = twice < most ? twice : most;
-    uint8_t *buffer = secure_arena_allocate(stream->arena, capacity);
+    const size_t whole = chunk_with_trailer(stream);
+    const size_t limit = LIMIT_AEAD_CHUNK_BYTES + TRAILER_BYTES + 1; /* the one too much */
+    const size_t most = whole < limit ? whole : limit;
+    const size_t capacity = next_capacity(stream, most);
+    uint8_t *buffer;
 
+    if (stream->capacity == most)
+        return error_set(err, ERROR_TOO_LARGE, "an AEAD chunk of over %zu bytes",
+                         LIMIT_AEAD_CHUNK_BYTES);
+    buffer = secure_arena_allocate(stream->arena, capacity);
     if (buffer == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of locked memory");
     if (stream->filled > 0)

@@ -26,7 +26,8 @@ DEFINE_CLEANUP(struct aead_stream, aead_stream_free)
 
 /**
  * The plaintext. Reads fail with the uniform error, and go on to, when a tag is wrong, the body is
- * cut or goes on behind the final tag, or a chunk has no bytes.
+ * cut or goes on behind the final tag, or a chunk has no bytes. ERROR_TOO_LARGE: a chunk of more
+ * than LIMIT_AEAD_CHUNK_BYTES, which would have to be held.
  */
 struct byte_stream *aead_stream_plaintext(struct aead_stream *stream);
 
