@@ -7,6 +7,7 @@
 #include "codec/openpgp/message_damaged.h"
 #include "codec/openpgp/packet_body.h"
 #include "codec/openpgp/packet_type.h"
+#include "glancefs/byte_source.h"
 #include "glancefs/limits.h"
 
 #include <stdlib.h>
@@ -19,6 +20,7 @@ struct packet_level {
     struct lookahead *packets;
     struct packet_body body;
     struct compressed *compressed; /* what `body` is, unless it is the literal */
+    bool is_behind;                /* its content was finished, `body` is an ignorable packet */
 };
 
 struct literal_message {
@@ -151,6 +153,18 @@ struct byte_stream *literal_message_content(struct literal_message *message)
     return &innermost(message)->body.stream;
 }
 
+void literal_message_note(struct literal_message *message, struct packet_index *index)
+{
+    if (message->depth == 1)
+        packet_body_note(&innermost(message)->body, index);
+}
+
+uint64_t literal_message_remaining(struct literal_message *message)
+{
+    return message->is_compressed ? BYTE_SOURCE_SIZE_UNKNOWN
+                                  : packet_body_remaining(&innermost(message)->body);
+}
+
 bool literal_message_is_compressed(const struct literal_message *message)
 {
     return message->is_compressed;
@@ -162,8 +176,14 @@ static int finish_level(struct packet_level *level, struct cancel *cancel, struc
     uint8_t type;
     bool at_end;
 
-    if (packet_body_finish(&level->body, cancel, err) < 0 ||
-        next_packet(level, cancel, &at_end, &type, err) < 0)
+    if (level->is_behind) {
+        if (packet_body_skip_rest(&level->body, cancel, err) < 0)
+            return -1;
+    } else if (packet_body_finish(&level->body, cancel, err) < 0) {
+        return -1;
+    }
+    level->is_behind = true;
+    if (next_packet(level, cancel, &at_end, &type, err) < 0)
         return -1;
     return at_end ? 0 : message_damaged(err);
 }

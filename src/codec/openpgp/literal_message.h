@@ -10,6 +10,7 @@
 #define CODEC_OPENPGP_LITERAL_MESSAGE_H
 
 #include "codec/openpgp/byte_stream.h"
+#include "codec/openpgp/packet_index.h"
 #include "glancefs/secure_arena.h"
 
 #include <stdbool.h>
@@ -39,11 +40,19 @@ DEFINE_CLEANUP(struct literal_message, literal_message_free)
 /** The literal's content. Reads may also fail with ERROR_TOO_LARGE, as above. */
 struct byte_stream *literal_message_content(struct literal_message *message);
 
+/** Notes in `index` (borrowed, all zero) where the content lies in `plaintext`; nothing when it
+ *  stands in a compressed packet. Call it before the first read. */
+void literal_message_note(struct literal_message *message, struct packet_index *index);
+
+/** Bytes of the content that are left, when its packet says so, and it is not compressed; else
+ *  BYTE_SOURCE_SIZE_UNKNOWN. */
+uint64_t literal_message_remaining(struct literal_message *message);
+
 /** True when the literal stands in DEFLATE-compressed data. */
 bool literal_message_is_compressed(const struct literal_message *message);
 
 /** The uniform error unless the content was read to its end and all containers end there, with
- *  nothing behind it but packets that readers ignore. */
+ *  nothing behind it but packets that readers ignore. May be called again after another failure. */
 int literal_message_finish(struct literal_message *message, struct cancel *cancel,
                            struct error *err);
 

@@ -3,14 +3,18 @@
 #ifndef CODEC_OPENPGP_OPENPGP_CODEC_H
 #define CODEC_OPENPGP_OPENPGP_CODEC_H
 
+#include "codec/openpgp/argon2_gate.h"
+#include "codec/openpgp/session_key_resolver.h"
 #include "glancefs/codec.h"
 
 struct openpgp_codec {
     struct codec codec;
-    enum aead_mode aead; /* of what is written */
+    enum aead_mode aead;                   /* of what is written */
+    struct session_key_resolver *resolver; /* NULL when there is no keyring */
+    struct argon2_gate *argon2_gate;
 };
 
-/** Makes the codec that `options` describe; freed by its ops. */
+/** Makes the codec that `options` describe; freed by its ops. Errors as gpgme_keys_new. */
 int openpgp_codec_new(const struct codecs_options *options, struct codec **ret, struct error *err);
 
 #endif

@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The plaintext of a verified message, read forward. Reads of LITERAL_MESSAGE_PIECE_BYTES and more
- * are decrypted in the caller's own memory, which therefore must be locked memory.
- */
+/* The plaintext of a verified message: at any offset where that is possible, else forward only. */
 #ifndef CODEC_OPENPGP_OPENPGP_SOURCE_H
 #define CODEC_OPENPGP_OPENPGP_SOURCE_H
 
 #include "codec/openpgp/openpgp_message.h"
 
 /**
- * A forward-only source over the verified bytes `ciphertext`, which it takes over on success; holds
- * a reference to `message`. Nothing is authenticated again: bytes that are no longer a message are
- * the uniform error, other bytes are other plaintext. Nothing is read before the first pread.
- *
- * A pread that fails leaves the position: what was decrypted already is kept for the next one. Only
- * when there is no locked memory to keep it, the source stays failed (ERROR_EXHAUSTED).
+ * A source over the verified bytes `ciphertext`, which it takes over on success; holds a reference
+ * to `message`. It is a random_source unless the message or `ciphertext` is forward-only, then a
+ * forward_source.
  */
 int openpgp_source_new(struct openpgp_message *message, struct byte_source *ciphertext,
                        struct byte_source **ret, struct error *err);

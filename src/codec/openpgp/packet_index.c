@@ -90,6 +90,13 @@ static uint64_t find(const struct packet_index *index, uint64_t offset, uint64_t
     return container_of(run, offset);
 }
 
+uint64_t packet_index_position(const struct packet_index *index, uint64_t offset)
+{
+    uint64_t piece;
+
+    return find(index, offset, &piece);
+}
+
 /* `size` bytes of the container, from body byte `offset` on, become the body bytes among them;
  * returns how many those are. */
 static size_t close_up(const struct packet_index *index, uint8_t *bytes, size_t size,

@@ -40,6 +40,9 @@ void packet_index_clear(struct packet_index *index);
  *  noted makes the index `is_lost`. */
 void packet_index_add(struct packet_index *index, uint64_t container, uint64_t size);
 
+/** Where byte `offset` (< body_size) of the body stands in the container. Not of a lost index. */
+uint64_t packet_index_position(const struct packet_index *index, uint64_t offset);
+
 /** Reads exactly `size` bytes of a container at `position`, or fails. */
 struct packet_container {
     int (*read)(void *context, void *buffer, size_t size, uint64_t position, struct cancel *cancel,

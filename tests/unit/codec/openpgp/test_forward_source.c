@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading a verified message again. */
-#include "codec/openpgp/openpgp_source.h"
+/* Reading a verified message again, forward. */
+#include "codec/openpgp/forward_source.h"
 
 #include "codec_bed.h"
 #include "glancefs/limits.h"
@@ -57,7 +57,8 @@ static struct byte_source *open_source(struct fixture *fixture,
     struct byte_source *plaintext = NULL;
     struct error err = ERROR_INIT;
 
-    assert_succeeds(codec_message_open(fixture->opened, ciphertext, &plaintext, &err));
+    assert_succeeds(forward_source_new((struct openpgp_message *)fixture->opened, ciphertext,
+                                       &plaintext, &err));
     if (ret_ciphertext != NULL)
         *ret_ciphertext = ciphertext;
     return plaintext;
@@ -201,7 +202,8 @@ static void start_flaky(struct flaky_source *flaky, struct fixture *fixture, uns
         .base = {&ops},
         .inner = memory_source_new(fixture->message.data, fixture->message.size, NULL),
         .answers = answers};
-    assert_succeeds(codec_message_open(fixture->opened, &flaky->base, ret, &err));
+    assert_succeeds(
+        forward_source_new((struct openpgp_message *)fixture->opened, &flaky->base, ret, &err));
 }
 
 /* Reads all, trying again after each failure; gives the number of failures. */
@@ -264,7 +266,7 @@ static void bytes_kept_after_a_failure_serve_reads_of_any_size(void **state)
     (void)state;
     assert_non_null(buffer);
     start(&fixture, -1, FRAMING_PARTIAL_512);
-    start_flaky(&flaky, &fixture, 2, &source);
+    start_flaky(&flaky, &fixture, 8, &source);
     assert_fails(ERROR_CANCELLED, byte_source_pread(source, buffer, MIB, 0, NULL, &got, &err));
     assert_reads_on(source, fixture.content, &position, 10000, 5);
     assert_fails(ERROR_CANCELLED,
@@ -290,7 +292,7 @@ static void a_failure_without_memory_to_keep_bytes_is_final(void **state)
     (void)state;
     assert_non_null(buffer);
     start(&fixture, -1, FRAMING_PARTIAL_512);
-    start_flaky(&flaky, &fixture, 2, &source);
+    start_flaky(&flaky, &fixture, 8, &source);
     bed_hoard_memory(&hoard, 320 * KIB);
     result = byte_source_pread(source, buffer, MIB, 0, NULL, &got, &err);
     bed_give_back(&hoard);
