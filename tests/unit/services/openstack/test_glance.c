@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/openstack/glance.h"
+
+#include "service_bed.h"
+#include "support/crypto_arena.h"
+#include "support/testing.h"
+
+#include <stdio.h>
+
+static enum image_status status_of(struct service_bed *bed, const char *id)
+{
+    CLEANUP(image_record_unref) struct image_record *record = NULL;
+    struct error err;
+
+    assert_succeeds(image_service_get(bed->images, id, NULL, &record, &err));
+    return image_record_status(record);
+}
+
+static void a_record_is_what_glance_says(void **state)
+{
+    struct service_bed *bed = *state;
+
+    SCRIPT(bed, ANSWER("200 OK", RECORD(IMAGE_ID, "active", ", \"size\": 5")));
+    assert_int_equal(status_of(bed, IMAGE_ID), IMAGE_STATUS_ACTIVE);
+    assert_asked(bed, 0, "GET /v2/images/" IMAGE_ID " HTTP/1.1\r\n");
+    assert_asked_with(bed, 0, "Accept: application/json\r\n");
+}
+
+static void refusals_have_their_kinds(void **state)
+{
+    static const struct {
+        const char *answer;
+        enum error_kind kind;
+    } refusals[] = {
+        {ANSWER("404 Not Found", "{\"message\": \"No image found\", \"code\": \"404\"}"),
+         ERROR_NOT_FOUND},
+        {ANSWER("403 Forbidden", "{\"message\": \"no\"}"), ERROR_DENIED},
+        {ANSWER("400 Bad Request", "<html>"), ERROR_INVALID},
+        {ANSWER("413 Too Large", ""), ERROR_TOO_LARGE},
+        {ANSWER("200 OK", ""), ERROR_INVALID},
+        {ANSWER("200 OK", "[]"), ERROR_INVALID},
+        {ANSWER("200 OK", RECORD(OTHER_ID, "active", "")), ERROR_INVALID},
+        {ANSWER("200 OK", RECORD(IMAGE_ID, "melted", "")), ERROR_INVALID},
+    };
+    struct service_bed *bed = *state;
+    struct image_record *record = NULL;
+    struct error err;
+
+    for (size_t i = 0; i < ELEMENTS_OF(refusals); i++) {
+        SCRIPT(bed, refusals[i].answer);
+        assert_fails(refusals[i].kind,
+                     image_service_get(bed->images, IMAGE_ID, NULL, &record, &err));
+        assert_message_has(IMAGE_ID);
+    }
+    assert_null(record);
+}
+
+/* --- list --- */
+
+static void pages_follow_each_other(void **state)
+{
+    struct service_bed *bed = *state;
+    CLEANUP(image_list_free) struct image_list *list = NULL;
+    struct error err;
+
+    SCRIPT(bed,
+           ANSWER("200 OK", "{\"images\": [" RECORD(OTHER_ID, "queued", "") ", " RECORD(
+                                IMAGE_ID, "active", "") "], \"next\": \"http://evil/v2/images\"}"),
+           ANSWER("200 OK", "{\"images\": [" RECORD(KEY_ID, "active", "") "]}"));
+    assert_succeeds(image_service_list(bed->images, NULL, &list, &err));
+    assert_int_equal(list->count, 3);
+    assert_string_equal(image_record_id(list->records[1]), IMAGE_ID);
+    assert_string_equal(image_record_id(list->records[2]), KEY_ID);
+    assert_asked(bed, 0, "GET /v2/images?limit=200 HTTP");
+    assert_asked(bed, 1, "GET /v2/images?limit=200&marker=" IMAGE_ID " HTTP");
+    assert_request_count(bed, 2);
+}
+
+static void a_bad_record_is_left_out_and_still_leads_on(void **state)
+{
+    struct service_bed *bed = *state;
+    CLEANUP(image_list_free) struct image_list *list = NULL;
+    struct error err;
+
+    SCRIPT(bed,
+           ANSWER("200 OK", "{\"images\": [7, " RECORD(IMAGE_ID, "active", "") ", " RECORD(
+                                OTHER_ID, "melted", "") "], \"next\": \"/v2/images?x\"}"),
+           ANSWER("200 OK", "{\"images\": []}"));
+    assert_succeeds(image_service_list(bed->images, NULL, &list, &err));
+    assert_int_equal(list->count, 1);
+    assert_asked_with(bed, 1, "marker=" OTHER_ID);
+}
+
+static void a_list_that_leads_nowhere_is_refused(void **state)
+{
+    static const char *const pages[] = {
+        "{\"images\": [], \"next\": \"/v2/images?marker=x\"}",
+        "{\"images\": [{\"id\": \"../secrets\"}], \"next\": \"/v2/images\"}",
+        "{\"next\": null}",
+        "{\"images\": {}}",
+    };
+    struct service_bed *bed = *state;
+    struct image_list *list = NULL;
+    struct error err;
+
+    for (size_t i = 0; i < ELEMENTS_OF(pages); i++) {
+        char answer[512];
+
+        (void)snprintf(answer, sizeof answer, "%s%s", ANSWER("200 OK", ""), pages[i]);
+        SCRIPT(bed, answer);
+        assert_fails(ERROR_INVALID, image_service_list(bed->images, NULL, &list, &err));
+    }
+    SCRIPT(bed,
+           ANSWER("200 OK", "{\"images\": [" RECORD(IMAGE_ID, "active", "") "], \"next\": \"/\"}"),
+           ANSWER("200 OK", "{\"images\": [" RECORD(IMAGE_ID, "active", "") "], \"next\": \"/\"}"));
+    assert_fails(ERROR_INVALID, image_service_list(bed->images, NULL, &list, &err));
+    assert_null(list);
+}
+
+static void a_page_that_is_too_large_is_asked_for_in_parts(void **state)
+{
+    struct service_bed *bed = *state;
+    CLEANUP(image_list_free) struct image_list *list = NULL;
+    struct error err;
+
+    SCRIPT(bed, "HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n{",
+           ANSWER("200 OK", "{\"images\": [" RECORD(IMAGE_ID, "active", "") "]}"));
+    assert_succeeds(image_service_list(bed->images, NULL, &list, &err));
+    assert_int_equal(list->count, 1);
+    assert_asked(bed, 1, "GET /v2/images?limit=100 HTTP");
+}
+
+/* --- remove --- */
+
+static void an_image_is_deleted(void **state)
+{
+    struct service_bed *bed = *state;
+    struct error err;
+
+    SCRIPT(bed, NO_CONTENT, ANSWER("404 Not Found", "{}"), ANSWER("403 Forbidden", "{}"));
+    assert_succeeds(image_service_remove(bed->images, IMAGE_ID, NULL, &err));
+    assert_asked(bed, 0, "DELETE /v2/images/" IMAGE_ID " HTTP");
+    assert_fails(ERROR_NOT_FOUND, image_service_remove(bed->images, IMAGE_ID, NULL, &err));
+    assert_fails(ERROR_DENIED, image_service_remove(bed->images, IMAGE_ID, NULL, &err));
+}
+
+#define glance_test(name) cmocka_unit_test_setup_teardown(name, service_bed_open, service_bed_close)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        glance_test(a_record_is_what_glance_says),
+        glance_test(refusals_have_their_kinds),
+        glance_test(pages_follow_each_other),
+        glance_test(a_bad_record_is_left_out_and_still_leads_on),
+        glance_test(a_list_that_leads_nowhere_is_refused),
+        glance_test(a_page_that_is_too_large_is_asked_for_in_parts),
+        glance_test(an_image_is_deleted),
+    };
+
+    return cmocka_run_group_tests(tests, crypto_arena_open, crypto_arena_close);
+}
