@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 /* Half of the first buffer of file_read_all. */
 #define FIRST_READ_BYTES 2048
@@ -43,6 +44,24 @@ static int regular_pread(struct byte_source *source, void *buffer, size_t size, 
         got += result > 0 ? (size_t)result : 0;
     }
     *ret_size = got;
+    return 0;
+}
+
+int file_source_pread_now(struct byte_source *source, void *buffer, size_t size, uint64_t offset,
+                          size_t *ret_size, struct error *err)
+{
+    const struct file_source *file = (const struct file_source *)source;
+    struct iovec piece = {.iov_base = buffer, .iov_len = size};
+    ssize_t result = preadv2(file->fd, &piece, 1, (off_t)offset, RWF_NOWAIT);
+
+    /* A filesystem that knows no such reads has no disk (tmpfs), or none that we could tell. */
+    if (result < 0 && errno == EOPNOTSUPP)
+        return regular_pread(source, buffer, size, offset, NULL, ret_size, err);
+    if (result < 0 && errno != EAGAIN && errno != EINTR)
+        return error_set_errno(err, errno, "read");
+    if (result < 0 || ((size_t)result < size && offset + (size_t)result < file->size))
+        return error_set(err, ERROR_BUSY, "the disk would have to be waited for");
+    *ret_size = (size_t)result;
     return 0;
 }
 

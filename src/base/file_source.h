@@ -11,6 +11,13 @@
 int file_source_open(int dir_fd, const char *path, struct byte_source **ret, struct error *err);
 
 /**
+ * byte_source_pread of such a source, of a regular file, without waiting for a disk: ERROR_BUSY when
+ * not all bytes are in the page cache. Any thread.
+ */
+int file_source_pread_now(struct byte_source *source, void *buffer, size_t size, uint64_t offset,
+                          size_t *ret_size, struct error *err);
+
+/**
  * Takes over `fd` on success, be it a file (from its start), a pipe or a socket. A forward-only
  * read that fails after it took bytes leaves the source failed: its next bytes would not be those
  * of its position.
