@@ -54,7 +54,7 @@ DEFINE_CLEANUP(struct ciphertext_cache, ciphertext_cache_free)
  * object: one that is on disk stays, but what was just fetched is not kept. On any failure before
  * its commit it is aborted.
  *
- * *ret gives random access, one per reader: it keeps one checked block of its own. Its pread fails
+ * *ret gives random access, one per reader: it keeps the last block it checked. Its pread fails
  * with ERROR_CORRUPT when a block no longer matches; the object is then dropped and the next open
  * fetches it again.
  *
@@ -89,6 +89,17 @@ int ciphertext_cache_open(struct ciphertext_cache *cache, struct image_record *r
 int ciphertext_cache_follow(struct ciphertext_cache *cache, struct image_record *record,
                             struct byte_sink *observer, struct cancel *cancel,
                             struct byte_source **ret, struct error *err);
+
+/**
+ * Whether reads of `source`, which ciphertext_cache_open gave, may wait for the disk (they may, at
+ * first). When they may not they fail with ERROR_BUSY where they would have to. Any thread, but not
+ * while another one reads.
+ */
+void ciphertext_cache_set_waiting(struct byte_source *source, bool may_wait);
+
+/** True when ciphertext_cache_open needs no pass over the object: this process verified it before and
+ *  remembers its tags. Never waits long. */
+bool ciphertext_cache_remembers(struct ciphertext_cache *cache, const struct image_record *record);
 
 /** True when the object is on disk with the record's size and hash name. Never waits long. */
 bool ciphertext_cache_has(struct ciphertext_cache *cache, const struct image_record *record);

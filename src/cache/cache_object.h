@@ -18,6 +18,7 @@
 
 struct cache_object {
     atomic_uint references;
+    atomic_uint readers;                /* sources that are open on it */
     char name[CACHE_OBJECT_NAME_BYTES]; /* file name in the objects directory */
     struct gmac_table *tags;
     uint64_t size;

@@ -4,6 +4,7 @@
 #include "glancefs/limits.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,43 +14,58 @@ struct cached_source {
     struct byte_source source;
     struct cache_object *object;
     struct byte_source *file; /* unchecked bytes */
+    struct checked_blocks *blocks;
     struct damage_listener listener;
-    pthread_mutex_t mutex; /* guards the block below. Held while it is read and checked: a source
-                              has one reader, who would have to wait anyway */
-    uint8_t *block;
-    uint64_t block_number; /* NO_BLOCK when none is loaded */
-    size_t block_size;
+    atomic_bool may_wait;
+    pthread_mutex_t mutex; /* guards what follows; nothing else is locked inside */
+    struct checked_block *last;
+    uint64_t last_number; /* NO_BLOCK when there is none */
 };
 
-static size_t size_of_block(const struct cache_object *object, uint64_t number)
+/* --- the last block --- */
+
+/* Takes the last block out, if it is number `number`; else NULL. */
+static struct checked_block *take_last(struct cached_source *cached, uint64_t number)
 {
-    const uint64_t rest = object->size - number * CACHE_BLOCK_BYTES;
+    struct checked_block *block = NULL;
 
-    return rest < CACHE_BLOCK_BYTES ? (size_t)rest : CACHE_BLOCK_BYTES;
-}
-
-/* Makes block `number` the current one, checked. Locked. */
-static int load_block(struct cached_source *cached, uint64_t number, struct cancel *cancel,
-                      struct error *err)
-{
-    const size_t size = size_of_block(cached->object, number);
-    size_t got;
-
-    if (cached->block_number == number)
-        return 0;
-    cached->block_number = NO_BLOCK;
-    if (byte_source_pread(cached->file, cached->block, size, number * CACHE_BLOCK_BYTES, cancel,
-                          &got, err) < 0)
-        return -1;
-    if (gmac_table_check(cached->object->tags, number, cached->block, got, err) < 0) {
-        if (err->kind == ERROR_CORRUPT)
-            cached->listener.damaged(cached->listener.context, cached->object);
-        return -1;
+    (void)pthread_mutex_lock(&cached->mutex);
+    if (cached->last_number == number) {
+        block = steal(&cached->last);
+        cached->last_number = NO_BLOCK;
     }
-    cached->block_number = number;
-    cached->block_size = size;
-    return 0;
+    (void)pthread_mutex_unlock(&cached->mutex);
+    return block;
 }
+
+/* Keeps `block` as the last one, but not the object's end: nobody goes on from there. */
+static void keep_last(struct cached_source *cached, struct checked_block *block, uint64_t number)
+{
+    struct checked_block *old = block;
+
+    (void)pthread_mutex_lock(&cached->mutex);
+    if (block->size == CACHE_BLOCK_BYTES) {
+        old = cached->last;
+        cached->last = block;
+        cached->last_number = number;
+    }
+    (void)pthread_mutex_unlock(&cached->mutex);
+    checked_blocks_put(cached->blocks, old);
+}
+
+static int get_block(struct cached_source *cached, uint64_t number, struct cancel *cancel,
+                     struct checked_block **ret, struct error *err)
+{
+    *ret = take_last(cached, number);
+    if (*ret != NULL || checked_blocks_get(cached->blocks, cached->object, number, cached->file,
+                                           atomic_load(&cached->may_wait), cancel, ret, err) == 0)
+        return 0;
+    if (err->kind == ERROR_CORRUPT)
+        cached->listener.damaged(cached->listener.context, cached->object);
+    return -1;
+}
+
+/* --- the source --- */
 
 static int cached_pread(struct byte_source *source, void *buffer, size_t size, uint64_t offset,
                         struct cancel *cancel, size_t *ret_size, struct error *err)
@@ -57,24 +73,23 @@ static int cached_pread(struct byte_source *source, void *buffer, size_t size, u
     struct cached_source *cached = (struct cached_source *)source;
     uint8_t *next = buffer;
     size_t got = 0;
-    int result = 0;
 
-    (void)pthread_mutex_lock(&cached->mutex);
     while (got < size && offset + got < cached->object->size) {
+        const uint64_t number = (offset + got) / CACHE_BLOCK_BYTES;
         const size_t start = (size_t)((offset + got) % CACHE_BLOCK_BYTES);
+        struct checked_block *block;
         size_t part;
 
-        result = load_block(cached, (offset + got) / CACHE_BLOCK_BYTES, cancel, err);
-        if (result < 0)
-            break;
-        part = cached->block_size - start;
+        if (get_block(cached, number, cancel, &block, err) < 0)
+            return -1;
+        part = block->size - start;
         part = part < size - got ? part : size - got;
-        memcpy(next + got, cached->block + start, part);
+        memcpy(next + got, block->bytes + start, part);
         got += part;
+        keep_last(cached, block, number);
     }
-    (void)pthread_mutex_unlock(&cached->mutex);
-    *ret_size = result < 0 ? 0 : got;
-    return result;
+    *ret_size = got;
+    return 0;
 }
 
 static uint64_t cached_size(struct byte_source *source)
@@ -86,35 +101,42 @@ static void cached_free(struct byte_source *source)
 {
     struct cached_source *cached = (struct cached_source *)source;
 
+    checked_blocks_put(cached->blocks, cached->last);
+    if (atomic_fetch_sub(&cached->object->readers, 1) == 1)
+        checked_blocks_forget(cached->blocks, cached->object);
     cache_object_unref(cached->object);
     byte_source_free(cached->file);
     (void)pthread_mutex_destroy(&cached->mutex);
-    free(cached->block);
     free(cached);
+}
+
+void cached_source_set_waiting(struct byte_source *source, bool may_wait)
+{
+    atomic_store(&((struct cached_source *)source)->may_wait, may_wait);
 }
 
 static const struct byte_source_ops cached_ops = {
     .pread = cached_pread, .size = cached_size, .free = cached_free};
 
 int cached_source_new(struct cache_object *object, struct byte_source *file,
-                      struct damage_listener listener, struct byte_source **ret, struct error *err)
+                      struct checked_blocks *blocks, struct damage_listener listener,
+                      struct byte_source **ret, struct error *err)
 {
     struct cached_source *cached = calloc(1, sizeof *cached);
-    uint8_t *block = malloc(CACHE_BLOCK_BYTES);
 
-    if (cached == NULL || block == NULL) {
-        free(cached);
-        free(block);
+    if (cached == NULL) {
         byte_source_free(file);
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     }
     cached->source.ops = &cached_ops;
     cached->object = cache_object_ref(object);
+    atomic_fetch_add(&object->readers, 1);
     cached->file = file;
+    cached->blocks = blocks;
     cached->listener = listener;
+    atomic_init(&cached->may_wait, true);
     (void)pthread_mutex_init(&cached->mutex, NULL);
-    cached->block = block;
-    cached->block_number = NO_BLOCK;
+    cached->last_number = NO_BLOCK;
     *ret = &cached->source;
     return 0;
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One reader of a verified object. Every block is checked against its tag before a byte of it is
- * given out; the last one is kept, so that a sequential reader checks each block once.
+ * given out; the last one stays at hand, so that a sequential reader checks each block once.
  */
 #ifndef CACHE_CACHED_SOURCE_H
 #define CACHE_CACHED_SOURCE_H
 
 #include "cache/cache_object.h"
+#include "cache/checked_blocks.h"
 #include "glancefs/byte_source.h"
 
 /** Told once when a block of `object` does not match any more. Any thread. */
@@ -17,9 +18,13 @@ struct damage_listener {
 
 /**
  * A source with random access over the bytes of `object`, of which it takes a reference of its own,
- * read from `file`, which it takes over, also on failure.
+ * read from `file`, which it takes over, also on failure, through `blocks`, which it borrows.
  */
 int cached_source_new(struct cache_object *object, struct byte_source *file,
-                      struct damage_listener listener, struct byte_source **ret, struct error *err);
+                      struct checked_blocks *blocks, struct damage_listener listener,
+                      struct byte_source **ret, struct error *err);
+
+/** See ciphertext_cache_set_waiting. */
+void cached_source_set_waiting(struct byte_source *source, bool may_wait);
 
 #endif

@@ -39,6 +39,7 @@ struct ciphertext_cache {
     bool require_hash;
     int fd; /* the objects directory */
     struct worker_pool *transfers;
+    struct checked_blocks *blocks;
     struct slot_table slots;
 };
 
@@ -184,7 +185,8 @@ static int open_reader(struct ciphertext_cache *cache, struct finding *finding,
 {
     const struct damage_listener listener = {drop_damaged, cache};
 
-    return cached_source_new(finding->object, steal(&finding->file), listener, ret, err);
+    return cached_source_new(finding->object, steal(&finding->file), cache->blocks, listener, ret,
+                             err);
 }
 
 /*
@@ -415,7 +417,8 @@ int ciphertext_cache_new(const char *path, struct image_service *images, struct 
     cache->require_hash = require_hash;
     cache->fd = -1;
     slot_table_init(&cache->slots);
-    if (worker_pool_new("transfer", MAXIMUM_TRANSFERS, &cache->transfers, err) < 0 ||
+    if (checked_blocks_new(&cache->blocks, err) < 0 ||
+        worker_pool_new("transfer", MAXIMUM_TRANSFERS, &cache->transfers, err) < 0 ||
         cache_directory_open(path, &cache->fd, err) < 0)
         return -1;
     *ret = steal(&cache);
@@ -427,6 +430,7 @@ void ciphertext_cache_free(struct ciphertext_cache *cache)
     if (cache == NULL)
         return;
     worker_pool_free(cache->transfers);
+    checked_blocks_free(cache->blocks);
     slot_table_clear(&cache->slots);
     if (cache->fd >= 0)
         (void)close(cache->fd);
@@ -454,6 +458,20 @@ bool ciphertext_cache_directory_has(const char *path, const struct image_record 
     CLEANUP(fd_close) int fd = cache_directory_look(path);
 
     return fd >= 0 && has_object(fd, record);
+}
+
+bool ciphertext_cache_remembers(struct ciphertext_cache *cache, const struct image_record *record)
+{
+    char name[CACHE_OBJECT_NAME_BYTES];
+
+    cache_object_name(record, name);
+    return slot_table_remembers(&cache->slots, image_record_id(record), name) &&
+           ciphertext_cache_has(cache, record);
+}
+
+void ciphertext_cache_set_waiting(struct byte_source *source, bool may_wait)
+{
+    cached_source_set_waiting(source, may_wait);
 }
 
 int ciphertext_cache_usage(struct ciphertext_cache *cache, struct ciphertext_cache_usage *ret,

@@ -236,6 +236,18 @@ struct cache_object *slot_table_object(struct slot_table *table, const struct sl
     return object;
 }
 
+bool slot_table_remembers(struct slot_table *table, const char *id, const char *name)
+{
+    const struct slot *slot;
+    bool remembers;
+
+    monitor_lock(&table->monitor);
+    slot = *find_slot(table, id);
+    remembers = slot != NULL && slot->object != NULL && strcmp(slot->object->name, name) == 0;
+    monitor_unlock(&table->monitor);
+    return remembers;
+}
+
 bool slot_table_forget(struct slot_table *table, const struct cache_object *object)
 {
     struct cache_object *forgotten = NULL;

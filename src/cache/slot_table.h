@@ -67,6 +67,9 @@ void slot_table_release(struct slot_table *table, struct slot *slot, struct cach
 struct cache_object *slot_table_object(struct slot_table *table, const struct slot *slot,
                                        const char *name);
 
+/** True when an object called `name` is remembered for image `id`. */
+bool slot_table_remembers(struct slot_table *table, const char *id, const char *name);
+
 /** Forgets `object`; false when it was not remembered any more. */
 bool slot_table_forget(struct slot_table *table, const struct cache_object *object);
 

@@ -11,10 +11,17 @@
 
 #define SIZE (2 * MIB + 5000)
 
+/* What a reader reads through and tells. */
 struct damage {
     unsigned calls;
     const struct cache_object *object;
+    struct checked_blocks *blocks; /* made with the first reader */
 };
+
+static void damage_clear_cleanup(struct damage *damage)
+{
+    checked_blocks_free(damage->blocks);
+}
 
 static void note_damage(void *context, struct cache_object *object)
 {
@@ -46,7 +53,9 @@ static struct byte_source *reader_of(struct cache_object *object, struct byte_so
     struct byte_source *source = NULL;
     struct error err = ERROR_INIT;
 
-    assert_succeeds(cached_source_new(object, file, listener, &source, &err));
+    if (damage->blocks == NULL)
+        assert_succeeds(checked_blocks_new(&damage->blocks, &err));
+    assert_succeeds(cached_source_new(object, file, damage->blocks, listener, &source, &err));
     return source;
 }
 
@@ -54,7 +63,7 @@ static void the_reader_keeps_the_object_alive(void **state)
 {
     CLEANUP(memory_free) uint8_t *bytes = pseudo_random_bytes(1, SIZE);
     struct cache_object *object = object_of(*state, bytes, SIZE);
-    struct damage damage = {0};
+    CLEANUP(damage_clear) struct damage damage = {0};
     CLEANUP(byte_source_free)
     struct byte_source *source = reader_of(object, memory_source_new(bytes, SIZE, NULL), &damage);
     struct error err = ERROR_INIT;
@@ -74,7 +83,7 @@ static void a_sequential_reader_checks_each_block_once(void **state)
     CLEANUP(memory_free) uint8_t *bytes = pseudo_random_bytes(1, SIZE);
     struct cache_object *object = object_of(*state, bytes, SIZE);
     struct byte_source *file = memory_source_new(bytes, SIZE, NULL);
-    struct damage damage = {0};
+    CLEANUP(damage_clear) struct damage damage = {0};
     CLEANUP(byte_source_free) struct byte_source *source = reader_of(object, file, &damage);
     struct error err = ERROR_INIT;
     uint8_t buffer[4000];
@@ -94,7 +103,7 @@ static void damage_is_told_and_nothing_is_given_out(void **state)
 {
     CLEANUP(memory_free) uint8_t *bytes = pseudo_random_bytes(1, SIZE);
     struct cache_object *object = object_of(*state, bytes, SIZE);
-    struct damage damage = {0};
+    CLEANUP(damage_clear) struct damage damage = {0};
     CLEANUP(byte_source_free)
     struct byte_source *source = reader_of(object, memory_source_new(bytes, SIZE, NULL), &damage);
     struct error err = ERROR_INIT;
@@ -117,7 +126,7 @@ static void a_file_that_ends_early_is_damage(void **state)
 {
     CLEANUP(memory_free) uint8_t *bytes = pseudo_random_bytes(1, SIZE);
     struct cache_object *object = object_of(*state, bytes, SIZE);
-    struct damage damage = {0};
+    CLEANUP(damage_clear) struct damage damage = {0};
     CLEANUP(byte_source_free)
     struct byte_source *source =
         reader_of(object, memory_source_new(bytes, SIZE - 1, NULL), &damage);
@@ -137,7 +146,7 @@ static void a_read_that_fails_is_no_damage(void **state)
         .fails = true, .fail_at = MIB, .fail_kind = ERROR_UNAVAILABLE};
     CLEANUP(memory_free) uint8_t *bytes = pseudo_random_bytes(1, SIZE);
     struct cache_object *object = object_of(*state, bytes, SIZE);
-    struct damage damage = {0};
+    CLEANUP(damage_clear) struct damage damage = {0};
     CLEANUP(byte_source_free)
     struct byte_source *source =
         reader_of(object, memory_source_new(bytes, SIZE, &options), &damage);
@@ -159,7 +168,7 @@ static void a_read_that_fails_is_no_damage(void **state)
 static void an_empty_object_reads_as_nothing(void **state)
 {
     struct cache_object *object = object_of(*state, NULL, 0);
-    struct damage damage = {0};
+    CLEANUP(damage_clear) struct damage damage = {0};
     CLEANUP(byte_source_free)
     struct byte_source *source = reader_of(object, memory_source_new("x", 1, NULL), &damage);
     struct error err = ERROR_INIT;

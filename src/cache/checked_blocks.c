@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cache/checked_blocks.h"
+
+#include "base/file_source.h"
+#include "glancefs/limits.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+struct entry {
+    struct checked_block block; /* must be first */
+    struct cache_object *object;
+    uint64_t number;
+    uint8_t *memory;
+    unsigned references; /* users, and one while it is listed */
+    struct entry *next;
+};
+
+struct checked_blocks {
+    pthread_mutex_t mutex; /* guards what follows; never held while a block is read or checked */
+    struct entry *listed;  /* the most recently used one first */
+    struct entry *spare;   /* memory for the next one, at most one */
+};
+
+int checked_blocks_new(struct checked_blocks **ret, struct error *err)
+{
+    struct checked_blocks *blocks = calloc(1, sizeof *blocks);
+
+    if (blocks == NULL)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    (void)pthread_mutex_init(&blocks->mutex, NULL);
+    *ret = blocks;
+    return 0;
+}
+
+static void free_entry(struct entry *entry)
+{
+    if (entry == NULL)
+        return;
+    cache_object_unref(entry->object);
+    if (entry->memory != NULL)
+        (void)munmap(entry->memory, CACHE_BLOCK_BYTES);
+    free(entry);
+}
+DEFINE_CLEANUP(struct entry, free_entry)
+
+void checked_blocks_free(struct checked_blocks *blocks)
+{
+    if (blocks == NULL)
+        return;
+    while (blocks->listed != NULL) {
+        struct entry *entry = blocks->listed;
+
+        blocks->listed = entry->next;
+        free_entry(entry);
+    }
+    free_entry(blocks->spare);
+    (void)pthread_mutex_destroy(&blocks->mutex);
+    free(blocks);
+}
+
+/* Gives a reference back. The result, if not NULL, is for the caller to free without the lock.
+ * Locked. */
+static struct entry *unref(struct checked_blocks *blocks, struct entry *entry)
+{
+    if (--entry->references > 0)
+        return NULL;
+    if (blocks->spare != NULL)
+        return entry;
+    cache_object_unref(steal(&entry->object));
+    blocks->spare = entry;
+    return NULL;
+}
+
+void checked_blocks_put(struct checked_blocks *blocks, struct checked_block *block)
+{
+    CLEANUP(free_entry) struct entry *unused = NULL;
+
+    if (block == NULL)
+        return;
+    (void)pthread_mutex_lock(&blocks->mutex);
+    unused = unref(blocks, (struct entry *)block);
+    (void)pthread_mutex_unlock(&blocks->mutex);
+}
+
+/* The block, if it is listed, with a reference and in front; else NULL. Locked. */
+static struct entry *find(struct checked_blocks *blocks, const struct cache_object *object,
+                          uint64_t number)
+{
+    struct entry **link = &blocks->listed;
+    struct entry *entry;
+
+    while (*link != NULL && ((*link)->object != object || (*link)->number != number))
+        link = &(*link)->next;
+    entry = *link;
+    if (entry == NULL)
+        return NULL;
+    *link = entry->next;
+    entry->next = blocks->listed;
+    blocks->listed = entry;
+    entry->references++;
+    return entry;
+}
+
+/* Puts a block in front. When one is too many the last is no longer listed; see unref. Locked. */
+static struct entry *list(struct checked_blocks *blocks, struct entry *entry)
+{
+    struct entry **link = &blocks->listed;
+    struct entry *last;
+
+    entry->next = blocks->listed;
+    entry->references++;
+    blocks->listed = entry;
+    for (unsigned i = 0; i < CHECKED_BLOCKS_KEPT && *link != NULL; i++)
+        link = &(*link)->next;
+    last = *link;
+    if (last == NULL)
+        return NULL;
+    *link = last->next;
+    return unref(blocks, last);
+}
+
+/* Memory for a block: the spare one, or new. Mapped, so that it goes back to the system. */
+static int take_memory(struct checked_blocks *blocks, struct entry **ret, struct error *err)
+{
+    CLEANUP(free_entry) struct entry *entry = NULL;
+    void *memory;
+
+    (void)pthread_mutex_lock(&blocks->mutex);
+    entry = steal(&blocks->spare);
+    (void)pthread_mutex_unlock(&blocks->mutex);
+    if (entry == NULL) {
+        entry = calloc(1, sizeof *entry);
+        if (entry == NULL)
+            return error_set(err, ERROR_EXHAUSTED, "out of memory");
+        memory = mmap(NULL, CACHE_BLOCK_BYTES, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+        if (memory == MAP_FAILED)
+            return error_set(err, ERROR_EXHAUSTED, "out of memory");
+        entry->memory = memory;
+    }
+    *ret = steal(&entry);
+    return 0;
+}
+
+static int read_block(const struct entry *entry, size_t size, struct byte_source *file,
+                      bool may_wait, struct cancel *cancel, size_t *ret_size, struct error *err)
+{
+    const uint64_t offset = entry->number * CACHE_BLOCK_BYTES;
+
+    if (may_wait)
+        return byte_source_pread(file, entry->memory, size, offset, cancel, ret_size, err);
+    return file_source_pread_now(file, entry->memory, size, offset, ret_size, err);
+}
+
+/* Reads and checks. */
+static int load(struct entry *entry, struct byte_source *file, bool may_wait, struct cancel *cancel,
+                struct error *err)
+{
+    const uint64_t rest = entry->object->size - entry->number * CACHE_BLOCK_BYTES;
+    const size_t size = rest < CACHE_BLOCK_BYTES ? (size_t)rest : CACHE_BLOCK_BYTES;
+    size_t got;
+
+    if (read_block(entry, size, file, may_wait, cancel, &got, err) < 0 ||
+        gmac_table_check(entry->object->tags, entry->number, entry->memory, got, err) < 0)
+        return -1;
+    entry->block = (struct checked_block){.bytes = entry->memory, .size = size};
+    return 0;
+}
+
+int checked_blocks_get(struct checked_blocks *blocks, struct cache_object *object, uint64_t number,
+                       struct byte_source *file, bool may_wait, struct cancel *cancel,
+                       struct checked_block **ret, struct error *err)
+{
+    CLEANUP(free_entry) struct entry *fresh = NULL;
+    CLEANUP(free_entry) struct entry *unused = NULL;
+    struct entry *entry;
+
+    (void)pthread_mutex_lock(&blocks->mutex);
+    entry = find(blocks, object, number);
+    (void)pthread_mutex_unlock(&blocks->mutex);
+    if (entry == NULL) {
+        if (take_memory(blocks, &fresh, err) < 0)
+            return -1;
+        fresh->object = cache_object_ref(object);
+        fresh->number = number;
+        if (load(fresh, file, may_wait, cancel, err) < 0)
+            return -1;
+        entry = steal(&fresh);
+        entry->references = 1;
+        (void)pthread_mutex_lock(&blocks->mutex);
+        unused = list(blocks, entry);
+        (void)pthread_mutex_unlock(&blocks->mutex);
+    }
+    *ret = &entry->block;
+    return 0;
+}
+
+/* Takes the first block of `object` off the list; false when there is none. */
+static bool forget_one(struct checked_blocks *blocks, const struct cache_object *object)
+{
+    CLEANUP(free_entry) struct entry *unused = NULL;
+    struct entry **link = &blocks->listed;
+    struct entry *entry;
+
+    (void)pthread_mutex_lock(&blocks->mutex);
+    while (*link != NULL && (*link)->object != object)
+        link = &(*link)->next;
+    entry = *link;
+    if (entry != NULL) {
+        *link = entry->next;
+        unused = unref(blocks, entry);
+    }
+    (void)pthread_mutex_unlock(&blocks->mutex);
+    return entry != NULL;
+}
+
+void checked_blocks_forget(struct checked_blocks *blocks, const struct cache_object *object)
+{
+    while (forget_one(blocks, object))
+        ;
+}
