@@ -57,14 +57,15 @@ static const char *find_endpoint(struct json_object *service, const char *interf
     return NULL;
 }
 
-/* Bytes of `url` before a "/v2" or "/v2.0" at its end. */
+/* Bytes of `url` before a "/v2" or "/v2.0" at its end; a host may be called v2, too. */
 static size_t length_without_version(const char *url, size_t length)
 {
     size_t start = length;
 
     while (start > 0 && ((url[start - 1] >= '0' && url[start - 1] <= '9') || url[start - 1] == '.'))
         start--;
-    if (start < length && start >= 2 && url[start - 1] == 'v' && url[start - 2] == '/')
+    if (start < length && start >= 3 && url[start - 1] == 'v' && url[start - 2] == '/' &&
+        url[start - 3] != '/')
         return start - 2;
     return length;
 }

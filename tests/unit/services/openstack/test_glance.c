@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/openstack/glance.h"
 
+#include "glancefs/limits.h"
 #include "service_bed.h"
 #include "support/crypto_arena.h"
 #include "support/testing.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static enum image_status status_of(struct service_bed *bed, const char *id)
 {
@@ -121,10 +123,11 @@ static void a_page_that_is_too_large_is_asked_for_in_parts(void **state)
 {
     struct service_bed *bed = *state;
     CLEANUP(image_list_free) struct image_list *list = NULL;
+    CLEANUP(memory_free) char *large = NULL;
     struct error err;
 
-    SCRIPT(bed, "HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n{",
-           ANSWER("200 OK", "{\"images\": [" RECORD(IMAGE_ID, "active", "") "]}"));
+    assert_true(asprintf(&large, ANSWER("200 OK", "%*s{}"), (int)LIMIT_RECORD_BYTES, "") > 0);
+    SCRIPT(bed, large, ANSWER("200 OK", "{\"images\": [" RECORD(IMAGE_ID, "active", "") "]}"));
     assert_succeeds(image_service_list(bed->images, NULL, &list, &err));
     assert_int_equal(list->count, 1);
     assert_asked(bed, 1, "GET /v2/images?limit=100 HTTP");

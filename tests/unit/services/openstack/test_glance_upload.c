@@ -36,8 +36,9 @@ static void what_glance_says_of_a_bad_property_is_passed_on(void **state)
     struct image_record *record = NULL;
     struct error err;
 
-    SCRIPT(bed, ANSWER("400 Bad Request", "{\"message\": \"'encrypted' is not one of [None, "
-                                          "'ami']\", \"code\": \"400 Bad Request\"}"),
+    SCRIPT(bed,
+           ANSWER("400 Bad Request", "{\"message\": \"'encrypted' is not one of [None, "
+                                     "'ami']\", \"code\": \"400 Bad Request\"}"),
            ANSWER("409 Conflict", "{}"));
     assert_fails(ERROR_INVALID, image_service_create(bed->images, properties,
                                                      ELEMENTS_OF(properties), NULL, &record, &err));
@@ -88,8 +89,7 @@ static void properties_are_patched(void **state)
     SCRIPT(bed, ANSWER("200 OK", RECORD(IMAGE_ID, "queued", "")));
     assert_succeeds(image_service_update(bed->images, IMAGE_ID, changes, 2, NULL, &err));
     assert_asked(bed, 0, "PATCH /v2/images/" IMAGE_ID " HTTP");
-    assert_asked_with(bed, 0,
-                      "Content-Type: application/openstack-images-v2.1-json-patch\r\n");
+    assert_asked_with(bed, 0, "Content-Type: application/openstack-images-v2.1-json-patch\r\n");
     assert_asked_with(bed, 0,
                       "[{\"op\":\"add\",\"path\":\"/os_decrypt_size\",\"value\":\"5\"},{\"op\":"
                       "\"add\",\"path\":\"/a~1b~0c\",\"value\":\"\\\"x\\\"\"}]");
