@@ -3,10 +3,14 @@
  * Decrypted views of a cloud's encrypted images: all semantics of the mount, with no FUSE in
  * sight. `image_index` knows the images; `read_stream` is one open file.
  *
- * Nothing is handed out that was not verified first: image_index_open fetches the image, checks
- * its hash and decrypts it once from front to back before the first byte can be read. What that
- * pass found out (session key, layout, exact size) is shared by all streams of the image and wiped
- * with the last of them.
+ * Under verify=first nothing is handed out that was not verified first: image_index_open fetches the
+ * image, checks its hash and decrypts it once from front to back before the first byte can be read.
+ * Under verify=stream bytes are handed out while the image arrives, but for the last
+ * STREAM_WITHHELD_BYTES, which come when all of it was verified.
+ *
+ * What a verification found out (session key, layout, exact size) is shared by all streams of the
+ * image; the key is wiped with the last of them. The layout stays, so that the next open of the same
+ * bytes needs no second pass.
  */
 #ifndef GLANCEFS_IMAGE_VIEW_H
 #define GLANCEFS_IMAGE_VIEW_H
@@ -106,20 +110,39 @@ struct read_stream;
 
 /**
  * Opens image `id` for one forward pass. Waits until the image is downloaded and verified; many
- * waiters share one verification, which ends when the last of them is cancelled. Asks the image
- * service for the record and the key manager for the key each time (`authorise_ttl` relaxes the
- * latter while the image is open). Any thread. Close *ret with read_stream_close.
+ * waiters share one verification, which ends when the last of them is cancelled. Under verify=stream
+ * it waits only for the key and the beginning of the plaintext, and those who read share one
+ * download. Asks the image service for the record and the key manager for the key each time
+ * (`authorise_ttl` relaxes the latter while the image is open). Any thread. Close *ret with
+ * read_stream_close.
  *
  * Errors of image_index_lookup, and: ERROR_DENIED: the image belongs to another project, or the
  * key manager refused. ERROR_NO_KEY, ERROR_KEY_REJECTED: see key_manager.h. ERROR_CORRUPT: damaged,
  * wrong passphrase, or not of its declared size. ERROR_NO_SPACE: the cache's disk is full.
  * ERROR_EXHAUSTED: locked memory is used up (EAGAIN), or `max_streams` images are open (EMFILE).
+ * ERROR_UNSUPPORTED: verify=stream, and the image is compressed and declares no size.
  */
 int image_index_open(struct image_index *index, const char *id, struct cancel *cancel,
                      struct read_stream **ret, struct error *err);
 
-/** Exact plaintext size in bytes. Never waits. */
+/**
+ * The same with nothing but what is in memory: an image that is open and verified, its secret given
+ * less than `authorise_ttl` ago, its record not older than `record_ttl`. False when that does not
+ * do; then image_index_open has to be asked. Any thread; never waits.
+ */
+bool image_index_open_now(struct image_index *index, const char *id, struct read_stream **ret);
+
+/** Exact plaintext size in bytes; BYTE_SOURCE_SIZE_UNKNOWN while an arriving image does not tell.
+ *  Never waits. */
 uint64_t read_stream_size(const struct read_stream *stream);
+
+/** True when the image was not verified before it was opened: then its reader must ask
+ *  read_stream_flush when it closes. Never waits. */
+bool read_stream_needs_flush(const struct read_stream *stream);
+
+/** Fails with what ended the stream, if anything did: the bytes that were read are not to be
+ *  trusted. Any thread; never waits. */
+int read_stream_flush(struct read_stream *stream, struct error *err);
 
 /** One read; lives with its caller from read_stream_submit until `complete` is called. */
 struct read_request {
@@ -127,7 +150,8 @@ struct read_request {
     size_t size;           /* at most FUSE_REQUEST_BYTES are read */
     struct cancel *cancel; /* borrowed; may be NULL */
     /**
-     * Called once, by a thread of the index, with no lock held; may free the request. On success
+     * Called once, by a thread of the index or within read_stream_submit, with no lock held; may free
+     * the request. On success
      * `err` is NULL and `pieces` hold the bytes in order; they are plaintext in locked memory,
      * valid until this returns. All bytes asked for, less only where the plaintext ends, none at
      * and after its end.
@@ -143,11 +167,12 @@ struct read_request {
  * Queues a read. A stream moves forward only: a read starts at the stream's position, which is
  * where the read before it ended. Reads that were submitted out of order are answered in order.
  * The last STREAM_HISTORY_BYTES before the position can be read again. Any other offset is ESPIPE
- * (ERROR_SYSTEM). A read that fails or is cancelled does not move the stream. Any thread; never
- * waits.
+ * (ERROR_SYSTEM). A read that fails or is cancelled does not move the stream. A read that needs only
+ * the processor and what is in memory is answered before this returns. Any thread; never waits.
  *
  * ERROR_CORRUPT: the cached bytes changed since they were verified. The stream has ended then; the
- * next open fetches them again.
+ * next open fetches them again. Of an arriving image any failure ends the stream: ERROR_CORRUPT when
+ * it is not sound, or why it could not be fetched.
  */
 void read_stream_submit(struct read_stream *stream, struct read_request *request);
 
@@ -162,17 +187,20 @@ DEFINE_CLEANUP(struct read_stream, read_stream_close)
  * The state as JSON text, caller frees:
  *
  *     version, cloud           strings
+ *     verify                   "first" or "stream"
  *     uptime_seconds           number
  *     cache                    {objects, stored_bytes}; null when its disk cannot be read
  *     memory                   {capacity_bytes, used_bytes, peak_bytes} of the locked arena
- *     streams                  [{image, position, size}] open now
+ *     streams                  [{image, position, size, verified}] open now; `size` is null while it is
+ *                              not known
  *     verifications            [{image, done_bytes, total_bytes}] of ciphertext, in progress
  *     uploads                  [{image_id, state, plaintext_bytes, stored_bytes, sent_bytes, attempts,
  *                              error}] being written, oldest sealed ones first; null when their
  *                              disk cannot be read. `state` as user.glancefs.state has it; the next
  *                              three numbers are 0 until it is sealed; `error` may be ""
- *     counters                 {opens, failed_opens, verifications, failed_verifications,
- *                              reads, failed_reads, read_bytes} since the start
+ *     counters                 {opens, failed_opens, verifications, reopens, failed_verifications,
+ *                              reads, failed_reads, read_bytes} since the start; `reopens` counts
+ *                              what needed no verification, as an earlier one was remembered
  *
  * Reads the cache directory, so it may wait for the disk.
  */

@@ -26,7 +26,7 @@
 /* Only for a caller in a thousand groups are the signals further behind. */
 #define STATUS_BYTES 8192
 
-static bool is_root_or_owner(fuse_req_t req, const struct config *config)
+bool caller_is_root_or_owner(fuse_req_t req, const struct config *config)
 {
     const uid_t caller = fuse_req_ctx(req)->uid;
 
@@ -49,7 +49,7 @@ static bool is_in_group(fuse_req_t req, gid_t group)
 
 int caller_check_reader(fuse_req_t req, const struct config *config, struct error *err)
 {
-    if (is_root_or_owner(req, config) ||
+    if (caller_is_root_or_owner(req, config) ||
         ((config->mode & S_IRGRP) != 0 && is_in_group(req, config->gid)))
         return 0;
     return error_set(err, ERROR_DENIED, "the caller is neither owner nor root nor in the group");
@@ -57,7 +57,7 @@ int caller_check_reader(fuse_req_t req, const struct config *config, struct erro
 
 int caller_check_writer(fuse_req_t req, const struct config *config, struct error *err)
 {
-    if (is_root_or_owner(req, config))
+    if (caller_is_root_or_owner(req, config))
         return 0;
     return error_set(err, ERROR_DENIED, "the caller is neither owner nor root");
 }

@@ -18,6 +18,9 @@
 /** The caller may read images: root, the owner, or the group where `mode` says so. May wait. */
 int caller_check_reader(fuse_req_t req, const struct config *config, struct error *err);
 
+/** The caller is root or the owner, who may do all there is to do. Never waits. */
+bool caller_is_root_or_owner(fuse_req_t req, const struct config *config);
+
 /** The caller may write images: root or the owner. */
 int caller_check_writer(fuse_req_t req, const struct config *config, struct error *err);
 

@@ -47,16 +47,21 @@ static int work_open_status(struct request *request, struct error *err)
     return 0;
 }
 
-static void answer_open(struct request *request)
+static void reply_open(fuse_req_t req, struct open_handle *handle, struct fuse_file_info *file)
 {
-    struct fuse_file_info *file = &request->file;
+    struct filesystem *filesystem = filesystem_of(req);
 
-    file->fh = open_handle_number(request->found.handle);
+    file->fh = open_handle_number(handle);
     file->direct_io = 1;
     file->nonseekable = 1;
-    file->noflush = 1;
-    if (fuse_reply_open(request->req, file) == -ENOENT)
-        open_handles_close(&request->filesystem->handles, request->found.handle);
+    file->noflush = handle->stream == NULL || !read_stream_needs_flush(handle->stream);
+    if (fuse_reply_open(req, file) == -ENOENT)
+        open_handles_close(&filesystem->handles, handle);
+}
+
+static void answer_open(struct request *request)
+{
+    reply_open(request->req, request->found.handle, &request->file);
 }
 
 static const struct request_kind open_image_kind = {
@@ -78,6 +83,27 @@ static void open_to_read(fuse_req_t req, const struct request_kind *kind, fuse_i
     }
 }
 
+/* Without a request, when everything is in memory. False when that does not do. */
+static bool open_image_now(fuse_req_t req, const char *id, const struct fuse_file_info *file)
+{
+    struct filesystem *filesystem = filesystem_of(req);
+    struct open_handle content = {.stream = NULL};
+    struct fuse_file_info answer = *file;
+    struct open_handle *handle;
+    struct error ignored = ERROR_INIT;
+
+    if ((file->flags & O_ACCMODE) != O_RDONLY || (file->flags & O_TRUNC) != 0 ||
+        !caller_is_root_or_owner(req, filesystem->config) ||
+        !image_index_open_now(filesystem->index, id, &content.stream))
+        return false;
+    if (open_handles_add(&filesystem->handles, &content, &handle, &ignored) < 0) {
+        read_stream_close(content.stream);
+        return false;
+    }
+    reply_open(req, handle, &answer);
+    return true;
+}
+
 void handle_open(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *file)
 {
     struct filesystem *filesystem = filesystem_of(req);
@@ -91,7 +117,7 @@ void handle_open(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *file)
         (void)fuse_reply_err(req, ESHUTDOWN);
     else if (name.directory == INODE_ENCRYPT)
         written_file_open(req, inode, name.name, file);
-    else
+    else if (!open_image_now(req, name.name, file))
         open_to_read(req, &open_image_kind, inode, name.name, file);
 }
 
@@ -100,6 +126,34 @@ void handle_release(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fil
     (void)inode;
     open_handles_close(&filesystem_of(req)->handles, open_handle_from_number(file->fh));
     (void)fuse_reply_err(req, 0);
+}
+
+/* --- flush --- */
+
+/* What a close(2) of an image says: nothing waits. */
+static void flush_image(fuse_req_t req, fuse_ino_t inode, struct read_stream *stream)
+{
+    struct error error = ERROR_INIT;
+    struct inode_name name = {.name = ""};
+
+    if (read_stream_flush(stream, &error) == 0) {
+        (void)fuse_reply_err(req, 0);
+        return;
+    }
+    (void)inode_table_find(filesystem_of(req)->inodes, inode, &name);
+    request_refuse(req, "close", INODE_DECRYPT, name.name, &error);
+}
+
+void handle_flush(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *file)
+{
+    const struct open_handle *handle = open_handle_from_number(file->fh);
+
+    if (handle->stream != NULL)
+        flush_image(req, inode, handle->stream);
+    else if (handle->writer != NULL)
+        written_file_flush(req, inode, file);
+    else
+        (void)fuse_reply_err(req, 0);
 }
 
 /* --- read --- */

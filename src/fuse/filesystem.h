@@ -105,6 +105,7 @@ void handle_removexattr(fuse_req_t req, fuse_ino_t inode, const char *name);
 void handle_open(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *file);
 void handle_read(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset,
                  struct fuse_file_info *file);
+void handle_flush(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *file);
 void handle_release(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *file);
 
 /* written_file.c. Waits for services: create; for the disk and the codec: write, fallocate. */
@@ -112,7 +113,6 @@ void handle_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t m
                    struct fuse_file_info *file);
 void handle_write(fuse_req_t req, fuse_ino_t inode, const char *bytes, size_t size, off_t offset,
                   struct fuse_file_info *file);
-void handle_flush(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *file);
 void handle_fsync(fuse_req_t req, fuse_ino_t inode, int only_data, struct fuse_file_info *file);
 void handle_fallocate(fuse_req_t req, fuse_ino_t inode, int mode, off_t offset, off_t length,
                       struct fuse_file_info *file);

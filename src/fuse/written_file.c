@@ -322,7 +322,7 @@ static void reply_condition(fuse_req_t req, const char *operation, fuse_ino_t in
         request_refuse(req, operation, INODE_ENCRYPT, name_of(req, inode).name, &error);
 }
 
-void handle_flush(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *file)
+void written_file_flush(fuse_req_t req, fuse_ino_t inode, const struct fuse_file_info *file)
 {
     reply_condition(req, "close", inode, file, caller_is_killed(fuse_req_ctx(req)->pid));
 }

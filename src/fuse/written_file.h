@@ -21,6 +21,9 @@ void written_file_open(fuse_req_t req, fuse_ino_t inode, const char *name,
 void written_file_read(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset,
                        const struct fuse_file_info *file);
 
+/** Tells who closes the file what became of its writes. Never waits. */
+void written_file_flush(fuse_req_t req, fuse_ino_t inode, const struct fuse_file_info *file);
+
 /** Sets the size of an open file, or by name when `file` is NULL. */
 void written_file_truncate(fuse_req_t req, fuse_ino_t inode, uint64_t size,
                            const struct fuse_file_info *file);

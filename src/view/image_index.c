@@ -4,9 +4,11 @@
 #include "base/clock.h"
 #include "base/uuid.h"
 #include "glancefs/codec.h"
+#include "view/arriving_image.h"
 #include "view/attribute_cache.h"
 #include "view/image_signature.h"
 #include "view/ownership.h"
+#include "view/plaintext.h"
 #include "view/read_stream.h"
 #include "view/status.h"
 #include "view/stream_registry.h"
@@ -36,7 +38,6 @@ static int refuse_unsupported(const struct config *config, struct error *err)
         bool is_set;
         const char *option;
     } unsupported[] = {
-        {config->verify != VERIFY_FIRST, "verify=stream"},
         {config->aead != AEAD_NONE, "aead"},
     };
 
@@ -71,7 +72,8 @@ int image_index_new(const struct image_index_parts *parts, struct image_index **
                                                    .authorise_ttl_seconds =
                                                        config->authorise_ttl_seconds};
     if (attribute_cache_new(config->record_ttl_seconds, &index->attributes, err) < 0 ||
-        stream_registry_new(config->max_streams, &index->counters, &index->streams, err) < 0 ||
+        stream_registry_new(config->max_streams, &index->counters, parts->arena, &index->streams,
+                            err) < 0 ||
         verified_images_new(&verified, &index->verified, err) < 0)
         return -1;
     *ret = steal(&index);
@@ -257,32 +259,25 @@ static int register_consumer(struct image_index *index, const char *image_id, co
                                  cancel, err);
 }
 
-/*
- * The verified image, once the key manager has agreed. Each open asks it, also when another one
- * holds the key: its refusal counts at once.
- */
-static int authorise(struct image_index *index, struct image_record *record, struct cancel *cancel,
-                     struct verified_image **ret, struct error *err)
-{
-    const struct image_index_parts *parts = &index->parts;
-    CLEANUP(secure_buffer_free) struct secure_buffer *passphrase = NULL;
+/* One open on its way. */
+struct opening {
+    struct image_index *index;
+    struct image_record *record;
     const struct codec *codec;
-    const char *format;
     char key_id[UUID_TEXT_BYTES];
 
-    (void)image_record_encryption(record, &format);
-    if (codecs_find(parts->codecs, format, &codec, err) < 0 ||
-        image_record_encrypt_key_id(record, key_id, err) < 0)
-        return -1;
-    *ret = verified_images_find_authorised(index->verified, record, key_id);
-    if (*ret != NULL)
-        return 0;
-    if (register_consumer(index, image_record_id(record), key_id, cancel, err) < 0 ||
-        key_manager_get_passphrase(parts->cloud->keys, parts->arena, key_id,
-                                   parts->config->key_encoding, cancel, &passphrase, err) < 0)
-        return -1;
-    return verified_images_acquire(index->verified, record, codec, key_id, steal(&passphrase),
-                                   cancel, ret, err);
+    /* What it found; each may be NULL, and is given back unless the stream took it. */
+    struct verified_image *image;
+    struct arriving_image *arriving;
+    struct plaintext *plaintext;
+};
+
+static void opening_clear_cleanup(struct opening *opening)
+{
+    plaintext_free(opening->plaintext);
+    arriving_image_free(opening->arriving);
+    verified_image_release(opening->image);
+    image_record_unref(opening->record);
 }
 
 static int check_declared_size(const struct image_record *record, uint64_t size, struct error *err)
@@ -299,40 +294,162 @@ static int check_declared_size(const struct image_record *record, uint64_t size,
                      declared, size);
 }
 
+/* The plaintext of the verified image that was found. */
+static int open_verified(struct opening *opening, struct cancel *cancel, struct error *err)
+{
+    struct image_index *index = opening->index;
+    struct codec_message *message = verified_image_message(opening->image);
+    const uint64_t size = codec_message_plaintext_size(message);
+    CLEANUP(byte_source_free) struct byte_source *ciphertext = NULL;
+    CLEANUP(byte_source_free) struct byte_source *source = NULL;
+    struct byte_source *read_by_source;
+
+    if (check_declared_size(opening->record, size, err) < 0 ||
+        verified_image_open_ciphertext(opening->image, cancel, &ciphertext, err) < 0 ||
+        codec_message_open(message, ciphertext, &source, err) < 0)
+        return -1;
+    read_by_source = steal(&ciphertext);
+    if (plaintext_new(source, size, read_by_source, stream_registry_buffers(index->streams),
+                      index->parts.arena, &opening->plaintext, err) < 0)
+        return -1;
+    (void)steal(&source);
+    attribute_cache_set_exact_size(index->attributes, opening->record, size);
+    return 0;
+}
+
+static int open_arriving(struct opening *opening, struct secure_buffer **passphrase,
+                         struct cancel *cancel, struct error *err)
+{
+    struct image_index *index = opening->index;
+    const bool asks_for_signatures = index->parts.config->signature != SIGNATURE_OFF;
+    const struct arriving_image_parts parts = {.cache = index->parts.cache,
+                                               .arena = index->parts.arena,
+                                               .verified = index->verified,
+                                               .attributes = index->attributes,
+                                               .counters = &index->counters,
+                                               .signatures =
+                                                   asks_for_signatures ? index->signatures : NULL,
+                                               .codec = opening->codec,
+                                               .record = opening->record,
+                                               .key_id = opening->key_id};
+
+    return arriving_image_open(&parts, steal(passphrase), cancel, &opening->arriving,
+                               &opening->plaintext, err);
+}
+
+/* Under verify=stream, an image that needs no pass to be verified is served as a verified one. */
+static bool must_arrive(struct opening *opening, const struct secure_buffer *passphrase)
+{
+    struct image_index *index = opening->index;
+
+    if (index->parts.config->verify != VERIFY_STREAM)
+        return false;
+    opening->image =
+        verified_images_find(index->verified, opening->record, opening->key_id, passphrase);
+    return opening->image == NULL && !verified_images_can_recall(index->verified, opening->record);
+}
+
+/*
+ * Finds or makes what the stream reads, once the key manager has agreed. Each open asks it, also when
+ * another one holds the key: its refusal counts at once.
+ */
+static int open_authorised(struct opening *opening, struct cancel *cancel, struct error *err)
+{
+    struct image_index *index = opening->index;
+    const struct image_index_parts *parts = &index->parts;
+    CLEANUP(secure_buffer_free) struct secure_buffer *passphrase = NULL;
+
+    if (register_consumer(index, image_record_id(opening->record), opening->key_id, cancel, err) <
+            0 ||
+        key_manager_get_passphrase(parts->cloud->keys, parts->arena, opening->key_id,
+                                   parts->config->key_encoding, cancel, &passphrase, err) < 0)
+        return -1;
+    if (must_arrive(opening, passphrase))
+        return open_arriving(opening, &passphrase, cancel, err);
+    if (opening->image == NULL &&
+        verified_images_acquire(index->verified, opening->record, opening->codec, opening->key_id,
+                                steal(&passphrase), cancel, &opening->image, err) < 0)
+        return -1;
+    return open_verified(opening, cancel, err);
+}
+
+/* What needs no service: the record may be read here, and names codec and key. */
+static int judge_opening(struct opening *opening, struct error *err)
+{
+    const struct image_index_parts *parts = &opening->index->parts;
+    const char *format;
+
+    if (ownership_check(opening->record, parts->identity, parts->config->foreign_owners, err) < 0)
+        return -1;
+    (void)image_record_encryption(opening->record, &format);
+    if (codecs_find(parts->codecs, format, &opening->codec, err) < 0 ||
+        image_record_encrypt_key_id(opening->record, opening->key_id, err) < 0)
+        return -1;
+    opening->image =
+        verified_images_find_authorised(opening->index->verified, opening->record, opening->key_id);
+    return 0;
+}
+
+static int make_stream(struct opening *opening, struct read_stream **ret, struct error *err)
+{
+    const struct read_stream_parts parts = {.registry = opening->index->streams,
+                                            .image_id = image_record_id(opening->record),
+                                            .plaintext = opening->plaintext,
+                                            .image = opening->image,
+                                            .arriving = opening->arriving};
+
+    if (read_stream_new(&parts, ret, err) < 0)
+        return -1;
+    opening->plaintext = NULL; /* the stream's now, as are the others */
+    opening->image = NULL;
+    opening->arriving = NULL;
+    return 0;
+}
+
 /* Opens a stream on a place that is reserved already. */
 static int open_reserved(struct image_index *index, const char *id, struct cancel *cancel,
                          struct read_stream **ret, struct error *err)
 {
-    CLEANUP(image_record_unref) struct image_record *record = NULL;
-    CLEANUP(verified_image_release) struct verified_image *image = NULL;
-    CLEANUP(byte_source_free) struct byte_source *ciphertext = NULL;
-    CLEANUP(byte_source_free) struct byte_source *plaintext = NULL;
+    CLEANUP(opening_clear) struct opening opening = {.index = index};
     struct image_attributes attributes;
-    uint64_t size;
+    int result;
 
-    if (fetch_record(index, id, cancel, &record, &attributes, err) < 0 ||
-        ownership_check(record, index->parts.identity, index->parts.config->foreign_owners, err) <
-            0 ||
-        authorise(index, record, cancel, &image, err) < 0)
+    if (fetch_record(index, id, cancel, &opening.record, &attributes, err) < 0 ||
+        judge_opening(&opening, err) < 0)
         return -1;
-    size = codec_message_plaintext_size(verified_image_message(image));
-    if (check_declared_size(record, size, err) < 0 ||
-        verified_image_open_ciphertext(image, cancel, &ciphertext, err) < 0 ||
-        codec_message_open(verified_image_message(image), ciphertext, &plaintext, err) < 0)
+    result = opening.image != NULL ? open_verified(&opening, cancel, err)
+                                   : open_authorised(&opening, cancel, err);
+    return result < 0 ? -1 : make_stream(&opening, ret, err);
+}
+
+/* The same from memory. */
+static int open_at_hand(struct image_index *index, const char *id, struct read_stream **ret,
+                        struct error *err)
+{
+    CLEANUP(opening_clear) struct opening opening = {.index = index};
+
+    opening.record = attribute_cache_record(index->attributes, id);
+    if (opening.record == NULL || judge_opening(&opening, err) < 0 || opening.image == NULL ||
+        !ciphertext_cache_remembers(index->parts.cache, opening.record) ||
+        open_verified(&opening, NULL, err) < 0)
         return -1;
-    ciphertext = NULL; /* the plaintext's now */
-    const struct read_stream_parts parts = {.registry = index->streams,
-                                            .arena = index->parts.arena,
-                                            .image_id = id,
-                                            .size = size,
-                                            .plaintext = plaintext,
-                                            .image = image};
-    if (read_stream_new(&parts, ret, err) < 0)
-        return -1;
-    plaintext = NULL; /* the stream's now, as is the image */
-    image = NULL;
-    attribute_cache_set_exact_size(index->attributes, record, size);
-    return 0;
+    return make_stream(&opening, ret, err);
+}
+
+bool image_index_open_now(struct image_index *index, const char *id, struct read_stream **ret)
+{
+    struct error ignored = ERROR_INIT;
+
+    /* Without a time to live each open asks the key manager. */
+    if (index->parts.config->authorise_ttl_seconds == 0 ||
+        stream_registry_reserve(index->streams, &ignored) < 0)
+        return false;
+    if (open_at_hand(index, id, ret, &ignored) < 0) {
+        stream_registry_cancel_reservation(index->streams);
+        return false;
+    }
+    atomic_fetch_add(&index->counters.opens, 1);
+    return true;
 }
 
 int image_index_open(struct image_index *index, const char *id, struct cancel *cancel,
@@ -359,6 +476,7 @@ int image_index_status(struct image_index *index, char **ret, struct error *err)
     const struct status_subject subject = {
         .version = index->parts.version,
         .cloud_name = index->parts.config->cloud,
+        .verify = index->parts.config->verify,
         .uptime_seconds = (clock_monotonic_ns() - index->started_ns) / NANOSECONDS_PER_SECOND,
         .cache = index->parts.cache,
         .arena = index->parts.arena,

@@ -3,9 +3,8 @@
  * Thread model: requests wait in the stream's queue, ordered by offset. While there are any, one
  * job of the registry's pool serves them one after the other, so a stream never holds more than one
  * thread and its bytes need no lock of their own.
- *
- * Plaintext lies in one ring of locked memory, in which it is decrypted, delivered from and kept
- * as history; nothing is copied.
+ * A read that needs nothing but the processor and bytes at hand is served by the thread that
+ * submits it, as if it were the job: it is nobody else's turn then.
  */
 #include "view/read_stream.h"
 
@@ -18,9 +17,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* Holds a request as large as can be, behind a full history. */
-#define RING_BYTES (STREAM_HISTORY_BYTES + FUSE_REQUEST_BYTES)
-
 /*
  * How long a read waits for the one before it. The kernel sends reads in order, but two threads
  * receive them; only a reader that jumps ever waits so long.
@@ -32,19 +28,16 @@ struct read_stream {
     struct job job;
     struct stream_entry entry; /* its position is where the next read should start */
     struct stream_registry *registry;
-    struct secure_arena *arena;
     struct verified_image *image;
-    struct byte_source *plaintext;
-
-    /* The job's own. */
-    uint8_t *ring;
-    uint64_t decrypted;  /* position of `plaintext`; at most one request past the stream's */
-    struct error damage; /* ends the stream for good, once there is any */
+    struct arriving_image *arriving;
+    struct plaintext *plaintext; /* the job's own */
+    bool needs_flush;            /* it was not verified when it was opened */
 
     pthread_mutex_t mutex;      /* guards everything below; nothing else is locked inside */
     struct read_request *queue; /* by offset */
     bool is_running;            /* the job is queued or runs */
     bool is_closed;
+    struct error damage; /* ends the stream for good, once there is any; written by the job */
 };
 
 static void run_stream(struct job *job);
@@ -56,17 +49,14 @@ int read_stream_new(const struct read_stream_parts *parts, struct read_stream **
 
     if (stream == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
-    stream->ring = secure_arena_allocate(parts->arena, RING_BYTES);
-    if (stream->ring == NULL) {
-        free(stream);
-        return error_set(err, ERROR_EXHAUSTED, "locked memory is used up (max_memory)");
-    }
     stream->job.run = run_stream;
     stream->registry = parts->registry;
-    stream->arena = parts->arena;
     stream->image = parts->image;
+    stream->arriving = parts->arriving;
     stream->plaintext = parts->plaintext;
-    stream->entry.size = parts->size;
+    stream->needs_flush = !parts->plaintext->is_verified;
+    atomic_init(&stream->entry.size, parts->plaintext->size);
+    atomic_init(&stream->entry.is_verified, parts->plaintext->is_verified);
     (void)snprintf(stream->entry.image_id, sizeof stream->entry.image_id, "%s", parts->image_id);
     (void)pthread_mutex_init(&stream->mutex, NULL);
     stream_registry_add(stream->registry, &stream->entry);
@@ -76,16 +66,34 @@ int read_stream_new(const struct read_stream_parts *parts, struct read_stream **
 
 static void free_stream(struct read_stream *stream)
 {
-    byte_source_free(stream->plaintext);
-    secure_arena_release(stream->arena, stream->ring);
+    plaintext_free(stream->plaintext);
+    arriving_image_free(stream->arriving);
     verified_image_release(stream->image);
+    reply_buffers_wipe(stream_registry_buffers(stream->registry));
     (void)pthread_mutex_destroy(&stream->mutex);
     free(stream);
 }
 
 uint64_t read_stream_size(const struct read_stream *stream)
 {
-    return stream->entry.size;
+    return atomic_load(&stream->entry.size);
+}
+
+bool read_stream_needs_flush(const struct read_stream *stream)
+{
+    return stream->needs_flush;
+}
+
+int read_stream_flush(struct read_stream *stream, struct error *err)
+{
+    bool is_damaged;
+
+    (void)pthread_mutex_lock(&stream->mutex);
+    is_damaged = error_is_set(&stream->damage);
+    if (is_damaged)
+        *err = stream->damage;
+    (void)pthread_mutex_unlock(&stream->mutex);
+    return is_damaged ? -1 : 0;
 }
 
 /* --- plaintext; the job's side --- */
@@ -95,55 +103,62 @@ static uint64_t position_of(struct read_stream *stream)
     return atomic_load(&stream->entry.position);
 }
 
-/* Bytes from `offset` to `end` that lie in one piece in the ring. */
-static struct iovec piece_at(const struct read_stream *stream, uint64_t offset, uint64_t end)
+static uint64_t size_of(struct read_stream *stream)
 {
-    const size_t start = (size_t)(offset % RING_BYTES);
-    size_t length = RING_BYTES - start;
-
-    if (length > end - offset)
-        length = (size_t)(end - offset);
-    return (struct iovec){.iov_base = stream->ring + start, .iov_len = length};
+    return atomic_load(&stream->entry.size);
 }
 
-/* Decrypts on until the ring holds everything up to `end`. */
-static int decrypt_up_to(struct read_stream *stream, uint64_t end, struct cancel *cancel,
-                         struct error *err)
-{
-    while (stream->decrypted < end) {
-        const struct iovec piece = piece_at(stream, stream->decrypted, end);
-        size_t got = 0;
-
-        if (byte_source_pread(stream->plaintext, piece.iov_base, piece.iov_len, stream->decrypted,
-                              cancel, &got, err) < 0)
-            return -1;
-        stream->decrypted += got;
-        if (got < piece.iov_len)
-            return error_set(err, ERROR_CORRUPT, "the plaintext ends at %" PRIu64 " of %" PRIu64,
-                             stream->decrypted, stream->entry.size);
-    }
-    return 0;
-}
-
-/* Where the bytes that `request` gets end (at its offset when there are none); ESPIPE when it
- * starts at the wrong place. */
+/* ESPIPE unless `request` starts where the stream is, or was not long ago. */
 static int judge_offset(struct read_stream *stream, const struct read_request *request,
-                        uint64_t *ret_end, struct error *err)
+                        struct error *err)
 {
     const uint64_t position = position_of(stream);
-    const uint64_t size = stream->entry.size;
-    size_t length = request->size;
 
-    if (request->offset >= size) {
-        *ret_end = request->offset;
-        return 0;
-    }
     if (request->offset > position || position - request->offset > STREAM_HISTORY_BYTES)
         return error_set_errno(err, ESPIPE, "read at %" PRIu64 " of a stream that is at %" PRIu64,
                                request->offset, position);
-    if (length > FUSE_REQUEST_BYTES)
-        length = FUSE_REQUEST_BYTES;
-    *ret_end = length < size - request->offset ? request->offset + length : size;
+    return 0;
+}
+
+/*
+ * A message that is not verified yet has failed for good when anything but the reader's patience or
+ * our memory fails: its end will never be shown. Of a verified one only damage is final.
+ */
+static bool is_final(const struct read_stream *stream, const struct error *err)
+{
+    if (err->kind == ERROR_CANCELLED || err->kind == ERROR_EXHAUSTED)
+        return false;
+    return err->kind == ERROR_CORRUPT || !stream->plaintext->is_verified;
+}
+
+static void note_damage(struct read_stream *stream, const struct error *err)
+{
+    if (!stream->plaintext->is_verified)
+        atomic_fetch_add(&stream_registry_counters(stream->registry)->failed_verifications, 1);
+    (void)pthread_mutex_lock(&stream->mutex);
+    stream->damage = *err;
+    (void)pthread_mutex_unlock(&stream->mutex);
+}
+
+/* What `request` gets: nothing at and after the end. */
+static int get(struct read_stream *stream, const struct read_request *request,
+               struct plaintext_pieces *ret, struct error *err)
+{
+    const size_t size = request->size < FUSE_REQUEST_BYTES ? request->size : FUSE_REQUEST_BYTES;
+
+    *ret = (struct plaintext_pieces){.count = 0};
+    /* At the end of an arriving image there is nothing until it proved to be the end. */
+    if (size == 0 || (request->offset >= size_of(stream) && stream->plaintext->is_verified))
+        return 0;
+    if (judge_offset(stream, request, err) < 0)
+        return -1;
+    if (plaintext_get(stream->plaintext, request->offset, size, request->cancel, ret, err) < 0) {
+        if (is_final(stream, err))
+            note_damage(stream, err);
+        return -1;
+    }
+    atomic_store(&stream->entry.size, stream->plaintext->size);
+    atomic_store(&stream->entry.is_verified, stream->plaintext->is_verified);
     return 0;
 }
 
@@ -168,31 +183,27 @@ static int check_stream(const struct read_stream *stream, const struct read_requ
     return -1;
 }
 
-static void serve(struct read_stream *stream, struct read_request *request)
+/* Answers, unless that would have to wait and must not: then it gives false. */
+static bool serve(struct read_stream *stream, struct read_request *request, bool may_wait)
 {
     struct error error = ERROR_INIT;
-    struct iovec pieces[2];
-    uint64_t offset = request->offset;
-    uint64_t end = 0;
-    int count = 0;
+    struct plaintext_pieces found;
+    uint64_t end;
 
-    if (check_stream(stream, request, &error) < 0 ||
-        judge_offset(stream, request, &end, &error) < 0 ||
-        (end > offset && decrypt_up_to(stream, end, request->cancel, &error) < 0)) {
-        if (error.kind == ERROR_CORRUPT)
-            stream->damage = error;
+    if (check_stream(stream, request, &error) < 0 || get(stream, request, &found, &error) < 0) {
+        if (!may_wait && error.kind == ERROR_BUSY)
+            return false;
         count_read(stream, 0, &error);
         request->complete(request, NULL, 0, &error);
-        return;
+        return true;
     }
-    while (offset < end) {
-        pieces[count] = piece_at(stream, offset, end);
-        offset += pieces[count++].iov_len;
-    }
-    if (end > request->offset && end > position_of(stream))
+    end = request->offset + found.size;
+    if (found.size > 0 && end > position_of(stream))
         atomic_store(&stream->entry.position, end);
-    count_read(stream, end - request->offset, NULL);
-    request->complete(request, pieces, count, NULL);
+    count_read(stream, found.size, NULL);
+    request->complete(request, found.pieces, found.count, NULL);
+    plaintext_put(stream->plaintext, &found);
+    return true;
 }
 
 /* --- the queue --- */
@@ -202,7 +213,7 @@ static bool is_due(struct read_stream *stream)
 {
     const struct read_request *first = stream->queue;
 
-    return first->offset <= position_of(stream) || first->offset >= stream->entry.size ||
+    return first->offset <= position_of(stream) || first->offset >= size_of(stream) ||
            cancel_is_requested(first->cancel) || clock_monotonic_ns() >= first->deadline_ns;
 }
 
@@ -235,7 +246,7 @@ static void run_stream(struct job *job)
     bool is_closed;
 
     while ((request = next_request(stream, &is_closed)) != NULL)
-        serve(stream, request);
+        (void)serve(stream, request, true);
     if (is_closed)
         free_stream(stream);
 }
@@ -254,18 +265,64 @@ static bool enqueue(struct read_stream *stream, struct read_request *request)
     return must_start;
 }
 
-void read_stream_submit(struct read_stream *stream, struct read_request *request)
+static void start_job(struct read_stream *stream)
 {
     struct error error = ERROR_INIT;
+
+    if (worker_pool_submit(stream_registry_pool(stream->registry), &stream->job, &error) < 0)
+        run_stream(&stream->job); /* no thread is left in the system: late is better than never */
+}
+
+/* Takes the stream for the calling thread when `request` is the next one and need not wait for
+ * anybody. Locked. */
+static bool take_turn(struct read_stream *stream, const struct read_request *request)
+{
+    const bool is_mine = !stream->is_running && plaintext_can_avoid_waiting(stream->plaintext) &&
+                         request->offset <= position_of(stream);
+
+    if (is_mine)
+        stream->is_running = true;
+    return is_mine;
+}
+
+/* Serves in the calling thread, which has the turn, and hands on what is left: to the job. */
+static void serve_now(struct read_stream *stream, struct read_request *request)
+{
     bool must_start;
+    bool is_closed;
+    bool is_served;
+
+    plaintext_set_waiting(stream->plaintext, false);
+    is_served = serve(stream, request, false);
+    plaintext_set_waiting(stream->plaintext, true);
+    (void)pthread_mutex_lock(&stream->mutex);
+    if (!is_served)
+        (void)enqueue(stream, request);
+    must_start = stream->queue != NULL;
+    stream->is_running = must_start;
+    is_closed = stream->is_closed;
+    (void)pthread_mutex_unlock(&stream->mutex);
+    if (must_start)
+        start_job(stream);
+    else if (is_closed)
+        free_stream(stream);
+}
+
+void read_stream_submit(struct read_stream *stream, struct read_request *request)
+{
+    bool must_start = false;
+    bool is_mine;
 
     request->deadline_ns = clock_monotonic_ns() + GAP_NS;
     (void)pthread_mutex_lock(&stream->mutex);
-    must_start = enqueue(stream, request);
+    is_mine = take_turn(stream, request);
+    if (!is_mine)
+        must_start = enqueue(stream, request);
     (void)pthread_mutex_unlock(&stream->mutex);
-    if (must_start &&
-        worker_pool_submit(stream_registry_pool(stream->registry), &stream->job, &error) < 0)
-        run_stream(&stream->job); /* no thread is left in the system: late is better than never */
+    if (is_mine)
+        serve_now(stream, request);
+    else if (must_start)
+        start_job(stream);
 }
 
 void read_stream_close(struct read_stream *stream)

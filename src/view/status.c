@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "view/status.h"
 
+#include "glancefs/byte_source.h"
+
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +51,11 @@ static void add_stream(void *context, const struct stream_entry *entry)
 
     add(object, "image", json_object_new_string(entry->image_id));
     add_number(object, "position", atomic_load(&entry->position));
-    add_number(object, "size", entry->size);
+    if (atomic_load(&entry->size) == BYTE_SOURCE_SIZE_UNKNOWN)
+        add(object, "size", NULL);
+    else
+        add_number(object, "size", atomic_load(&entry->size));
+    add(object, "verified", json_object_new_boolean(atomic_load(&entry->is_verified)));
     (void)json_object_array_add(context, object);
 }
 
@@ -148,6 +154,7 @@ static struct json_object *counters_object(struct view_counters *counters)
     add_number(object, "opens", atomic_load(&counters->opens));
     add_number(object, "failed_opens", atomic_load(&counters->failed_opens));
     add_number(object, "verifications", atomic_load(&counters->verifications));
+    add_number(object, "reopens", atomic_load(&counters->reopens));
     add_number(object, "failed_verifications", atomic_load(&counters->failed_verifications));
     add_number(object, "reads", atomic_load(&counters->reads));
     add_number(object, "failed_reads", atomic_load(&counters->failed_reads));
@@ -165,6 +172,8 @@ static struct json_object *status_object(const struct status_subject *subject)
     verified_images_each_verification(subject->verified, add_verification, verifications);
     add(object, "version", json_object_new_string(subject->version));
     add(object, "cloud", json_object_new_string(subject->cloud_name));
+    add(object, "verify",
+        json_object_new_string(subject->verify == VERIFY_STREAM ? "stream" : "first"));
     add_number(object, "uptime_seconds", subject->uptime_seconds);
     add(object, "cache", cache_object(subject->cache));
     add(object, "memory", memory_object(subject->arena));

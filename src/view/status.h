@@ -8,6 +8,7 @@
 #define VIEW_STATUS_H
 
 #include "glancefs/ciphertext_cache.h"
+#include "glancefs/config.h"
 #include "glancefs/error.h"
 #include "glancefs/secure_arena.h"
 #include "glancefs/upload_staging.h"
@@ -21,6 +22,7 @@
 struct status_subject {
     const char *version;    /* of the program */
     const char *cloud_name; /* as configured: "local:DIR", "openstack[:NAME]" */
+    enum verify_mode verify;
     uint64_t uptime_seconds;
     struct ciphertext_cache *cache; /* its disk is read */
     const struct secure_arena *arena;

@@ -10,13 +10,14 @@ struct stream_registry {
     unsigned max_streams;
     struct view_counters *counters;
     struct worker_pool *pool;
+    struct reply_buffers *buffers;
     pthread_mutex_t mutex; /* guards everything below; nothing else is locked inside */
     unsigned places_taken;
     struct stream_entry *first;
 };
 
 int stream_registry_new(unsigned max_streams, struct view_counters *counters,
-                        struct stream_registry **ret, struct error *err)
+                        struct secure_arena *arena, struct stream_registry **ret, struct error *err)
 {
     CLEANUP(stream_registry_free) struct stream_registry *registry = calloc(1, sizeof *registry);
 
@@ -25,7 +26,8 @@ int stream_registry_new(unsigned max_streams, struct view_counters *counters,
     registry->max_streams = max_streams;
     registry->counters = counters;
     (void)pthread_mutex_init(&registry->mutex, NULL);
-    if (worker_pool_new("read", max_streams, &registry->pool, err) < 0)
+    if (worker_pool_new("read", max_streams, &registry->pool, err) < 0 ||
+        reply_buffers_new(arena, &registry->buffers, err) < 0)
         return -1;
     *ret = steal(&registry);
     return 0;
@@ -36,6 +38,7 @@ void stream_registry_free(struct stream_registry *registry)
     if (registry == NULL)
         return;
     worker_pool_free(registry->pool);
+    reply_buffers_free(registry->buffers);
     (void)pthread_mutex_destroy(&registry->mutex);
     free(registry);
 }
@@ -113,6 +116,11 @@ void stream_registry_each(struct stream_registry *registry,
 struct worker_pool *stream_registry_pool(struct stream_registry *registry)
 {
     return registry->pool;
+}
+
+struct reply_buffers *stream_registry_buffers(struct stream_registry *registry)
+{
+    return registry->buffers;
 }
 
 struct view_counters *stream_registry_counters(struct stream_registry *registry)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The open streams of one index: counts them against `max_streams`, lists them for status and
- * holds the threads that serve their reads. Thread-safe.
+ * holds the threads and buffers that serve their reads. Thread-safe.
  */
 #ifndef VIEW_STREAM_REGISTRY_H
 #define VIEW_STREAM_REGISTRY_H
@@ -9,6 +9,8 @@
 #include "base/worker_pool.h"
 #include "glancefs/cleanup.h"
 #include "glancefs/error.h"
+#include "glancefs/secure_arena.h"
+#include "view/reply_buffers.h"
 #include "view/view_counters.h"
 
 #include <stdbool.h>
@@ -19,14 +21,16 @@ struct stream_registry;
 /** A stream's entry; embedded in the stream. */
 struct stream_entry {
     char image_id[37];
-    uint64_t size;
+    atomic_uint_fast64_t size; /* BYTE_SOURCE_SIZE_UNKNOWN until it is known */
     atomic_uint_fast64_t position;
+    atomic_bool is_verified;
     struct stream_entry *next, *previous; /* the registry's own */
 };
 
-/** `counters` is borrowed. */
+/** `counters` and `arena` are borrowed. */
 int stream_registry_new(unsigned max_streams, struct view_counters *counters,
-                        struct stream_registry **ret, struct error *err);
+                        struct secure_arena *arena, struct stream_registry **ret,
+                        struct error *err);
 
 /** All streams must have been closed; waits for their last job. NULL is allowed. */
 void stream_registry_free(struct stream_registry *registry);
@@ -55,6 +59,9 @@ void stream_registry_each(struct stream_registry *registry,
 
 /** The threads for reads: one per stream is never too few. */
 struct worker_pool *stream_registry_pool(struct stream_registry *registry);
+
+/** Memory for the answers. */
+struct reply_buffers *stream_registry_buffers(struct stream_registry *registry);
 
 /** What the index counts. */
 struct view_counters *stream_registry_counters(struct stream_registry *registry);

@@ -5,14 +5,12 @@
 #include "base/monitor.h"
 #include "base/uuid.h"
 #include "base/worker_pool.h"
-#include "crypto/hash.h"
+#include "view/image_content.h"
+#include "view/layout_memory.h"
 #include "view/verification.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* A digest this long identifies content; policy may admit shorter ones, which do not. */
-#define IDENTIFYING_HASH_BYTES 32
 
 enum image_state { IMAGE_VERIFYING, IMAGE_VERIFIED, IMAGE_FAILED };
 
@@ -44,6 +42,7 @@ struct verified_images {
     struct verified_images_parts parts;
     struct worker_pool *verifications; /* wait for the cache */
     struct worker_pool *codecs;        /* decrypt beside them, one for each */
+    struct layout_memory *layouts;     /* of verified messages, open or not */
     struct monitor monitor; /* taken after a cancel token's lock, before a pool's; nothing waits
                                for I/O or crypto with it */
     struct verified_image *first;
@@ -59,7 +58,8 @@ int verified_images_new(const struct verified_images_parts *parts, struct verifi
     images->parts = *parts;
     monitor_init(&images->monitor);
     if (worker_pool_new("verify", parts->max_verifications, &images->verifications, err) < 0 ||
-        worker_pool_new("verify-codec", parts->max_verifications, &images->codecs, err) < 0)
+        worker_pool_new("verify-codec", parts->max_verifications, &images->codecs, err) < 0 ||
+        layout_memory_new(parts->signatures, &images->layouts, err) < 0)
         return -1;
     *ret = steal(&images);
     return 0;
@@ -71,6 +71,7 @@ void verified_images_free(struct verified_images *images)
         return;
     worker_pool_free(images->verifications);
     worker_pool_free(images->codecs);
+    layout_memory_free(images->layouts);
     monitor_destroy(&images->monitor);
     free(images);
 }
@@ -89,6 +90,14 @@ static void free_image(struct verified_image *image)
     free(image);
 }
 DEFINE_CLEANUP(struct verified_image, free_image)
+
+/* Newcomers find it. Locked. */
+static void list(struct verified_image *image)
+{
+    image->next = image->images->first;
+    image->images->first = image;
+    image->is_listed = true;
+}
 
 /* Newcomers no longer find it. Locked. */
 static void unlist(struct verified_image *image)
@@ -132,14 +141,9 @@ void verified_image_release(struct verified_image *image)
 static void finish(struct verified_image *image, struct codec_message *message,
                    struct byte_source *ciphertext, const struct error *error)
 {
-    struct view_counters *counters = image->images->parts.counters;
     struct verified_images *images = image->images;
     bool last;
 
-    if (message != NULL)
-        atomic_fetch_add(&counters->verifications, 1);
-    else if (error->kind != ERROR_CANCELLED)
-        atomic_fetch_add(&counters->failed_verifications, 1);
     monitor_lock(&images->monitor);
     image->message = message;
     image->ciphertext = ciphertext;
@@ -154,10 +158,34 @@ static void finish(struct verified_image *image, struct codec_message *message,
         free_image(image);
 }
 
-static void run_verification(struct job *job)
+/*
+ * Without a pass, when an earlier one left the layout: the cache proves that the bytes are the same,
+ * the codec that the key is. *ret_message stays NULL otherwise; then only a pass can tell why.
+ */
+static void recall(const struct verified_image *image, struct codec_message **ret_message,
+                   struct byte_source **ret_ciphertext)
 {
-    struct verified_image *image = (struct verified_image *)job;
     const struct verified_images *images = image->images;
+    CLEANUP(codec_layout_unref)
+    struct codec_layout *layout = layout_memory_find(images->layouts, image->record);
+    CLEANUP(byte_source_free) struct byte_source *ciphertext = NULL;
+    struct error ignored = ERROR_INIT;
+
+    if (layout == NULL ||
+        ciphertext_cache_open(images->parts.cache, image->record, NULL, image->cancel, &ciphertext,
+                              &ignored) < 0 ||
+        codec_reopen(image->codec, images->parts.arena, layout, ciphertext, image->passphrase,
+                     image->cancel, ret_message, &ignored) < 0)
+        return;
+    *ret_ciphertext = steal(&ciphertext);
+    atomic_fetch_add(&images->parts.counters->reopens, 1);
+}
+
+static void verify(struct verified_image *image, struct codec_message **ret_message,
+                   struct byte_source **ret_ciphertext, struct error *err)
+{
+    const struct verified_images *images = image->images;
+    struct view_counters *counters = images->parts.counters;
     const struct verification verification = {.cache = images->parts.cache,
                                               .arena = images->parts.arena,
                                               .codec_pool = images->codecs,
@@ -166,40 +194,29 @@ static void run_verification(struct job *job)
                                               .passphrase = image->passphrase,
                                               .signatures = images->parts.signatures,
                                               .progress = &image->progress};
+
+    if (verification_run(&verification, image->cancel, ret_message, ret_ciphertext, err) == 0) {
+        atomic_fetch_add(&counters->verifications, 1);
+        layout_memory_put(images->layouts, image->record, *ret_message);
+    } else if (err->kind != ERROR_CANCELLED) {
+        atomic_fetch_add(&counters->failed_verifications, 1);
+    }
+}
+
+static void run_verification(struct job *job)
+{
+    struct verified_image *image = (struct verified_image *)job;
     struct codec_message *message = NULL;
     struct byte_source *ciphertext = NULL;
     struct error error = ERROR_INIT;
 
-    (void)verification_run(&verification, image->cancel, &message, &ciphertext, &error);
+    recall(image, &message, &ciphertext);
+    if (message == NULL)
+        verify(image, &message, &ciphertext, &error);
     finish(image, message, ciphertext, &error);
 }
 
 /* --- finding or making one --- */
-
-static bool same_text(const char *a, const char *b)
-{
-    return a != NULL && b != NULL && strcmp(a, b) == 0;
-}
-
-/*
- * True when both records describe the same bytes, told by a strong hash: a key must not be applied
- * to bytes that it was not verified on, nor a signature be taken for verified that was not.
- */
-static bool same_content(const struct verified_images *images, const struct image_record *a,
-                         const struct image_record *b)
-{
-    enum hash_algorithm algorithm;
-    uint64_t size_a = 0;
-    uint64_t size_b = 0;
-
-    return same_text(image_record_id(a), image_record_id(b)) &&
-           same_text(image_record_hash_algo(a), image_record_hash_algo(b)) &&
-           same_text(image_record_hash_value(a), image_record_hash_value(b)) &&
-           hash_algorithm_from_name(image_record_hash_algo(a), &algorithm) &&
-           hash_size(algorithm) >= IDENTIFYING_HASH_BYTES && image_record_size(a, &size_a) &&
-           image_record_size(b, &size_b) && size_a == size_b &&
-           signature_policy_same_claim(images->parts.signatures, a, b);
-}
 
 /* Locked. */
 static struct verified_image *find(struct verified_images *images,
@@ -208,8 +225,9 @@ static struct verified_image *find(struct verified_images *images,
 {
     struct verified_image *image = images->first;
 
-    while (image != NULL && (!same_content(images, image->record, record) ||
-                             !secure_buffer_equal(image->passphrase, passphrase)))
+    while (image != NULL &&
+           (!image_content_is_same(images->parts.signatures, image->record, record) ||
+            !secure_buffer_equal(image->passphrase, passphrase)))
         image = image->next;
     return image;
 }
@@ -242,9 +260,7 @@ static int start(struct verified_image *image, struct error *err)
     image->references = 1;
     if (worker_pool_submit(images->verifications, &image->job, err) < 0)
         return -1;
-    image->next = images->first;
-    images->first = image;
-    image->is_listed = true;
+    list(image);
     return 0;
 }
 
@@ -331,6 +347,56 @@ int verified_images_acquire(struct verified_images *images, struct image_record 
     return result;
 }
 
+struct verified_image *verified_images_find(struct verified_images *images,
+                                            const struct image_record *record, const char *key_id,
+                                            const struct secure_buffer *passphrase)
+{
+    struct verified_image *image;
+
+    monitor_lock(&images->monitor);
+    image = find(images, record, passphrase);
+    if (image != NULL && image->state != IMAGE_VERIFIED)
+        image = NULL;
+    if (image != NULL) {
+        image->references++;
+        note_authorisation(image, key_id);
+    }
+    monitor_unlock(&images->monitor);
+    return image;
+}
+
+bool verified_images_can_recall(struct verified_images *images, const struct image_record *record)
+{
+    CLEANUP(codec_layout_unref)
+    struct codec_layout *layout = layout_memory_find(images->layouts, record);
+
+    return layout != NULL && ciphertext_cache_remembers(images->parts.cache, record);
+}
+
+struct verified_image *verified_images_adopt(struct verified_images *images,
+                                             struct image_record *record, const struct codec *codec,
+                                             const char *key_id, struct secure_buffer *passphrase,
+                                             struct codec_message *message)
+{
+    CLEANUP(secure_buffer_free) struct secure_buffer *unused_passphrase = passphrase;
+    CLEANUP(free_image) struct verified_image *fresh = NULL;
+    struct verified_image *image;
+    struct error ignored = ERROR_INIT;
+
+    layout_memory_put(images->layouts, record, message);
+    image = verified_images_find(images, record, key_id, passphrase);
+    if (image != NULL || new_image(images, record, codec, &unused_passphrase, &fresh, &ignored) < 0)
+        return image;
+    fresh->state = IMAGE_VERIFIED;
+    fresh->message = codec_message_ref(message);
+    fresh->references = 1;
+    monitor_lock(&images->monitor);
+    note_authorisation(fresh, key_id);
+    list(fresh);
+    monitor_unlock(&images->monitor);
+    return steal(&fresh);
+}
+
 struct verified_image *verified_images_find_authorised(struct verified_images *images,
                                                        const struct image_record *record,
                                                        const char *key_id)
@@ -341,7 +407,8 @@ struct verified_image *verified_images_find_authorised(struct verified_images *i
 
     monitor_lock(&images->monitor);
     for (image = images->first; image != NULL; image = image->next)
-        if (image->state == IMAGE_VERIFIED && same_content(images, image->record, record) &&
+        if (image->state == IMAGE_VERIFIED &&
+            image_content_is_same(images->parts.signatures, image->record, record) &&
             strcmp(image->key_id, key_id) == 0 && now_ns - image->authorised_ns < ttl_ns)
             break;
     if (image != NULL)

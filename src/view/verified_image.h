@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a verification found out about an image, shared by all its streams and wiped with the last
- * of them: the message (session key and layout) and the passphrase it was verified with.
+ * of them: the message (session key and layout) and the passphrase it was verified with. The layout
+ * alone is remembered, so that the next open of the same bytes needs the key but no further pass.
  *
  * A verification belongs to nobody: whoever needs one that is under way waits for it, and it ends
  * early only when nobody waits any more. A failed one is forgotten; the next open tries again.
@@ -18,6 +19,7 @@
 #include "view/image_signature.h"
 #include "view/view_counters.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct verified_image;
@@ -53,8 +55,26 @@ int verified_images_acquire(struct verified_images *images, struct image_record 
                             struct secure_buffer *passphrase, struct cancel *cancel,
                             struct verified_image **ret, struct error *err);
 
+/** The same, but only one that is verified already; else NULL. Never waits. Release the result. */
+struct verified_image *verified_images_find(struct verified_images *images,
+                                            const struct image_record *record, const char *key_id,
+                                            const struct secure_buffer *passphrase);
+
+/** True when verified_images_acquire needs no pass over the image to verify it: layout and tags are
+ *  remembered from an earlier one. Never waits long. */
+bool verified_images_can_recall(struct verified_images *images, const struct image_record *record);
+
 /**
- * The same without asking the key manager: an image that is open now, whose secret `key_id` the
+ * Takes in an image that somebody else verified on the bytes of `record`: `message`, borrowed, with
+ * `passphrase`, which this takes. NULL without memory: then nobody will find it. Release the result.
+ */
+struct verified_image *verified_images_adopt(struct verified_images *images,
+                                             struct image_record *record, const struct codec *codec,
+                                             const char *key_id, struct secure_buffer *passphrase,
+                                             struct codec_message *message);
+
+/**
+ * An image without asking the key manager: one that is open now, whose secret `key_id` the
  * key manager gave less than `authorise_ttl` ago; else NULL. Release the result.
  */
 struct verified_image *verified_images_find_authorised(struct verified_images *images,

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "view/arriving_image.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+struct arriving_image {
+    struct arriving_image_parts parts;
+    struct image_record *record;
+    struct secure_buffer *passphrase; /* NULL once the verified image has it */
+    char key_id[UUID_TEXT_BYTES];
+    struct verified_image *verified; /* NULL until then */
+};
+
+void arriving_image_free(struct arriving_image *arriving)
+{
+    if (arriving == NULL)
+        return;
+    verified_image_release(arriving->verified);
+    secure_buffer_free(arriving->passphrase);
+    image_record_unref(arriving->record);
+    free(arriving);
+}
+
+static int new_arriving(const struct arriving_image_parts *parts, struct secure_buffer **passphrase,
+                        struct arriving_image **ret, struct error *err)
+{
+    struct arriving_image *arriving = calloc(1, sizeof *arriving);
+
+    if (arriving == NULL)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    arriving->parts = *parts;
+    arriving->record = image_record_ref(parts->record);
+    arriving->passphrase = steal(passphrase);
+    (void)snprintf(arriving->key_id, sizeof arriving->key_id, "%s", parts->key_id);
+    *ret = arriving;
+    return 0;
+}
+
+static void become_verified(void *context, struct codec_message *message)
+{
+    struct arriving_image *arriving = context;
+    const struct arriving_image_parts *parts = &arriving->parts;
+
+    atomic_fetch_add(&parts->counters->verifications, 1);
+    attribute_cache_set_exact_size(parts->attributes, arriving->record,
+                                   codec_message_plaintext_size(message));
+    arriving->verified =
+        verified_images_adopt(parts->verified, arriving->record, parts->codec, arriving->key_id,
+                              steal(&arriving->passphrase), message);
+}
+
+/* --- the signature, which sees the bytes on the cache's side --- */
+
+/* Owns the sink that hashes for the signature, and is where that sends the bytes on to. */
+struct signed_bytes {
+    struct byte_sink sink;
+    struct byte_sink nothing;
+    struct byte_sink *signature;
+};
+
+static int pass_on(struct byte_sink *sink, const void *bytes, size_t size, struct cancel *cancel,
+                   struct error *err)
+{
+    return byte_sink_write(((struct signed_bytes *)sink)->signature, bytes, size, cancel, err);
+}
+
+static int pass_commit_on(struct byte_sink *sink, struct cancel *cancel, struct error *err)
+{
+    return byte_sink_commit(((struct signed_bytes *)sink)->signature, cancel, err);
+}
+
+static void pass_abort_on(struct byte_sink *sink)
+{
+    byte_sink_abort(((struct signed_bytes *)sink)->signature);
+}
+
+static void free_signed_bytes(struct byte_sink *sink)
+{
+    byte_sink_free(((struct signed_bytes *)sink)->signature);
+    free(sink);
+}
+
+static int take_no_notice(struct byte_sink *sink, const void *bytes, size_t size,
+                          struct cancel *cancel, struct error *err)
+{
+    (void)sink;
+    (void)bytes;
+    (void)size;
+    (void)cancel;
+    (void)err;
+    return 0;
+}
+
+static int commit_nothing(struct byte_sink *sink, struct cancel *cancel, struct error *err)
+{
+    (void)sink;
+    (void)cancel;
+    (void)err;
+    return 0;
+}
+
+static void do_nothing(struct byte_sink *sink)
+{
+    (void)sink;
+}
+
+/* The observer of the pass; NULL when no signature is ever asked for. */
+static int new_observer(const struct arriving_image_parts *parts, struct cancel *cancel,
+                        struct byte_sink **ret, struct error *err)
+{
+    static const struct byte_sink_ops ops = {.write = pass_on,
+                                             .commit = pass_commit_on,
+                                             .abort = pass_abort_on,
+                                             .free = free_signed_bytes};
+    static const struct byte_sink_ops nothing_ops = {
+        .write = take_no_notice, .commit = commit_nothing, .abort = do_nothing, .free = do_nothing};
+    struct signed_bytes *observer;
+
+    *ret = NULL;
+    if (parts->signatures == NULL)
+        return 0;
+    observer = calloc(1, sizeof *observer);
+    if (observer == NULL)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    observer->sink.ops = &ops;
+    observer->nothing.ops = &nothing_ops;
+    if (signature_sink_new(parts->signatures, parts->record, &observer->nothing, cancel,
+                           &observer->signature, err) < 0) {
+        free(observer);
+        return -1;
+    }
+    *ret = &observer->sink;
+    return 0;
+}
+
+/* --- opening --- */
+
+static int open_stream(const struct arriving_image *arriving, struct cancel *cancel,
+                       struct codec_stream **ret, struct error *err)
+{
+    const struct arriving_image_parts *parts = &arriving->parts;
+    CLEANUP(byte_source_free) struct byte_source *ciphertext = NULL;
+    struct byte_sink *observer = NULL;
+
+    if (new_observer(parts, cancel, &observer, err) < 0 ||
+        ciphertext_cache_follow(parts->cache, arriving->record, observer, cancel, &ciphertext,
+                                err) < 0 ||
+        codec_open_stream(parts->codec, parts->arena, ciphertext, arriving->passphrase, cancel, ret,
+                          err) < 0)
+        return -1;
+    (void)steal(&ciphertext);
+    return 0;
+}
+
+/* What is known of the plaintext's size; the record and the packets must not contradict. */
+static int find_size(const struct arriving_image *arriving, const struct codec_stream *stream,
+                     uint64_t *ret, struct error *err)
+{
+    const uint64_t promised = codec_stream_plaintext_size(stream);
+    uint64_t declared = 0;
+    bool is_declared = false;
+
+    if (image_record_decrypt_size(arriving->record, &is_declared, &declared, err) < 0)
+        return -1;
+    if (is_declared && promised != BYTE_SOURCE_SIZE_UNKNOWN && declared != promised)
+        return error_set(err, ERROR_CORRUPT,
+                         "declared size %" PRIu64 " (os_decrypt_size) but holds %" PRIu64 " bytes",
+                         declared, promised);
+    *ret = is_declared ? declared : promised;
+    if (*ret == BYTE_SOURCE_SIZE_UNKNOWN && codec_stream_is_compressed(stream))
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "is compressed and declares no size (os_decrypt_size): verify=stream "
+                         "does not serve it");
+    return 0;
+}
+
+int arriving_image_open(const struct arriving_image_parts *parts, struct secure_buffer *passphrase,
+                        struct cancel *cancel, struct arriving_image **ret,
+                        struct plaintext **ret_plaintext, struct error *err)
+{
+    CLEANUP(secure_buffer_free) struct secure_buffer *unused_passphrase = passphrase;
+    CLEANUP(arriving_image_free) struct arriving_image *arriving = NULL;
+    CLEANUP(codec_stream_free) struct codec_stream *stream = NULL;
+    uint64_t size;
+
+    if (new_arriving(parts, &unused_passphrase, &arriving, err) < 0 ||
+        open_stream(arriving, cancel, &stream, err) < 0 ||
+        find_size(arriving, stream, &size, err) < 0)
+        return -1;
+    const struct verified_listener listener = {.verified = become_verified, .context = arriving};
+    if (plaintext_arriving_new(stream, size, parts->arena, listener, ret_plaintext, err) < 0)
+        return -1;
+    (void)steal(&stream);
+    *ret = steal(&arriving);
+    return 0;
+}

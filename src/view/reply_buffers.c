@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "view/reply_buffers.h"
+
+#include "glancefs/limits.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Kept when they come back: one for each thread that may receive requests. */
+#define KEPT_BUFFERS 4
+
+struct kept_buffer {
+    void *memory; /* NULL before it was needed */
+    size_t dirty; /* so many bytes of it may hold plaintext */
+    bool is_used;
+};
+
+struct reply_buffers {
+    struct secure_arena *arena;
+    pthread_mutex_t mutex; /* guards what follows; the arena's lock may come after it */
+    struct kept_buffer kept[KEPT_BUFFERS];
+};
+
+int reply_buffers_new(struct secure_arena *arena, struct reply_buffers **ret, struct error *err)
+{
+    struct reply_buffers *buffers = calloc(1, sizeof *buffers);
+
+    if (buffers == NULL)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    buffers->arena = arena;
+    (void)pthread_mutex_init(&buffers->mutex, NULL);
+    *ret = buffers;
+    return 0;
+}
+
+void reply_buffers_free(struct reply_buffers *buffers)
+{
+    if (buffers == NULL)
+        return;
+    for (size_t i = 0; i < KEPT_BUFFERS; i++)
+        secure_arena_release(buffers->arena, buffers->kept[i].memory);
+    (void)pthread_mutex_destroy(&buffers->mutex);
+    free(buffers);
+}
+
+/* The first kept buffer that nobody uses, or NULL. Locked. */
+static struct kept_buffer *find_unused(struct reply_buffers *buffers)
+{
+    for (size_t i = 0; i < KEPT_BUFFERS; i++)
+        if (!buffers->kept[i].is_used)
+            return &buffers->kept[i];
+    return NULL;
+}
+
+void *reply_buffers_take(struct reply_buffers *buffers)
+{
+    struct kept_buffer *kept;
+    void *memory = NULL;
+
+    (void)pthread_mutex_lock(&buffers->mutex);
+    kept = find_unused(buffers);
+    if (kept != NULL) {
+        if (kept->memory == NULL)
+            kept->memory = secure_arena_allocate(buffers->arena, FUSE_REQUEST_BYTES);
+        kept->is_used = kept->memory != NULL;
+        memory = kept->memory;
+    }
+    (void)pthread_mutex_unlock(&buffers->mutex);
+    return kept != NULL ? memory : secure_arena_allocate(buffers->arena, FUSE_REQUEST_BYTES);
+}
+
+void reply_buffers_give(struct reply_buffers *buffers, void *buffer, size_t used)
+{
+    (void)pthread_mutex_lock(&buffers->mutex);
+    for (size_t i = 0; i < KEPT_BUFFERS; i++) {
+        struct kept_buffer *kept = &buffers->kept[i];
+
+        if (kept->memory != buffer)
+            continue;
+        kept->dirty = used > kept->dirty ? used : kept->dirty;
+        kept->is_used = false;
+        buffer = NULL;
+    }
+    (void)pthread_mutex_unlock(&buffers->mutex);
+    secure_arena_release(buffers->arena, buffer);
+}
+
+void reply_buffers_wipe(struct reply_buffers *buffers)
+{
+    (void)pthread_mutex_lock(&buffers->mutex);
+    for (size_t i = 0; i < KEPT_BUFFERS; i++) {
+        struct kept_buffer *kept = &buffers->kept[i];
+
+        if (kept->is_used || kept->dirty == 0)
+            continue;
+        explicit_bzero(kept->memory, kept->dirty);
+        kept->dirty = 0;
+    }
+    (void)pthread_mutex_unlock(&buffers->mutex);
+}
