@@ -12,8 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define SITE_DIRECTORY "/etc/openstack"
-
 /* A text of a file in locked memory. */
 struct yaml_file {
     char path[PATH_MAX];
@@ -126,7 +124,7 @@ static int find(struct yaml_file *file, const struct clouds_yaml_places *places,
     } else if (look_in(file, places->home, "/.config/openstack", stem, arena, err) < 0) {
         return -1;
     }
-    return look_in(file, SITE_DIRECTORY, "", stem, arena, err);
+    return look_in(file, places->site, "", stem, arena, err);
 }
 
 /* --- the entry --- */
@@ -152,7 +150,7 @@ int clouds_yaml_read_entry(const struct clouds_yaml_places *places, const char *
     if (clouds.text == NULL)
         return error_set(err, ERROR_NOT_FOUND,
                          "no clouds.yaml for cloud %.60s: neither OS_CLIENT_CONFIG_FILE nor one in "
-                         ". ~/.config/openstack " SITE_DIRECTORY,
+                         ". ~/.config/openstack /etc/openstack",
                          cloud);
     if (parse(&clouds, cloud, take, context, &found, err) < 0)
         return -1;

@@ -20,6 +20,7 @@ struct clouds_yaml_places {
     const char *working_directory; /* looked into first, and what relative paths are relative to */
     const char *home;              /* HOME/.config/openstack, unless: */
     const char *config_home;       /* XDG_CONFIG_HOME/openstack */
+    const char *site;              /* /etc/openstack, looked into last */
 };
 
 /** Gets one setting of the entry; a key below `auth` comes without "auth". An error ends reading. */

@@ -270,7 +270,8 @@ static int take_entry(struct credentials *credentials, const char *cloud,
         .secure_file = variable(environment, "OS_CLIENT_SECURE_FILE"),
         .working_directory = options->working_directory,
         .home = variable(environment, "HOME"),
-        .config_home = variable(environment, "XDG_CONFIG_HOME")};
+        .config_home = variable(environment, "XDG_CONFIG_HOME"),
+        .site = "/etc/openstack"};
 
     return clouds_yaml_read_entry(&places, cloud, arena, take_yaml, &target, err);
 }
@@ -290,7 +291,7 @@ static int take_source(struct credentials *credentials, const char *cloud,
     if (variable(environment, "OS_AUTH_URL") != NULL)
         return take_environment(credentials, environment, arena, err);
     return error_set(err, ERROR_INVALID,
-                     "no OpenStack credentials: give cloud=openstack:NAME (an entry of "
+                     "there are none: give cloud=openstack:NAME (an entry of "
                      "clouds.yaml), os_auth_url and its like, or OS_CLOUD or OS_AUTH_URL in the "
                      "environment");
 }
