@@ -125,6 +125,50 @@ static void a_short_text_is_refused_without_reading_past_it(void **state)
     free(empty);
 }
 
+static void base64_is_read_back(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(examples); i++) {
+        const size_t size = strlen(examples[i].base64) / 4 * 3;
+        uint8_t bytes[64];
+        char again[64];
+        size_t got;
+
+        assert_true(size <= sizeof bytes);
+        assert_true(decode_base64(examples[i].base64, bytes, sizeof bytes, &got));
+        encode_base64(bytes, got, again);
+        assert_memory_equal(again, examples[i].base64, strlen(examples[i].base64));
+    }
+}
+
+static void base64_may_hold_white_space(void **state)
+{
+    uint8_t bytes[4];
+    size_t size;
+
+    (void)state;
+    assert_true(decode_base64(" Z2\nxh\r\n\tbg = =\n", bytes, sizeof bytes, &size));
+    assert_int_equal(size, 4);
+    assert_memory_equal(bytes, "glan", 4);
+}
+
+static void what_is_no_base64_is_refused(void **state)
+{
+    static const char *const texts[] = {"Z",    "Zg",       "Zg=",   "Z===", "====",        "Zg=a",
+                                        "Z=a=", "Zg==Zg==", "Zg==x", "Zg-_", "Zg==\xc3\xa4"};
+    uint8_t bytes[8];
+    size_t size;
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(texts); i++)
+        if (decode_base64(texts[i], bytes, sizeof bytes, &size))
+            fail_msg("%s was taken", texts[i]);
+    assert_false(decode_base64("Z2xhbmNlZnM=", bytes, 7, &size));
+    assert_true(decode_base64("Z2xhbmNlZnM=", bytes, 8, &size));
+    assert_true(decode_base64("", bytes, 0, &size));
+    assert_int_equal(size, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,6 +179,9 @@ int main(void)
         cmocka_unit_test(hex_is_read_in_any_case),
         cmocka_unit_test(what_is_no_digit_is_refused),
         cmocka_unit_test(a_short_text_is_refused_without_reading_past_it),
+        cmocka_unit_test(base64_is_read_back),
+        cmocka_unit_test(base64_may_hold_white_space),
+        cmocka_unit_test(what_is_no_base64_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,1 @@
+MEQCIGI6IJ9X0B2lTae8O8IDxihB/zkaKwlJyI8kvtj0Ta0xAiBINK5qVpht/Mqnq+iVlpgzssOhUWh3HTYuW3fXsUFqog==

@@ -1,0 +1,1 @@
+MEYCIQC5ygKia67hVkpkeaC0YJ2UvHO68bMj/RpjpKKfEGeI5AIhAJspEezThlRmim+67CkPjnSRo1F7CW8shV2dpvRf6vnn

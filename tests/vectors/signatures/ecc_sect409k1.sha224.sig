@@ -1,0 +1,1 @@
+MGoCM3cXsMqvAwDugUOF7R8tCIeiXK4dePnsgKztxA1btn0zEiPiOeQPtDWOi9VdKkAjRQvlggIzCAiPbZrP/+enadoxGEmgPh7r+htq1adkCrXaSg4yvJjQyaZBCvk6vQWPlWTyP5XjiK5H

@@ -1,0 +1,1 @@
+MGsCNACiqQs20Bx8EOTwupmh8HosuKwL48WPEOjdOq/qlpnmtxLTXdk8b5x9PyvN89sjzPBL/mcCMzzRXyDXGwvrPl+A4ywr+novVqqbDe05140m0hM6gS6niy0GRam4UjPNZfX6hZe4jAS88Q==

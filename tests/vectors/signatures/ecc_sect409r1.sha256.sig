@@ -1,0 +1,1 @@
+MGsCNADhVtrrQzDKtR7PnfKv0+jVGcYPa+XphrXhMkITlDtDr/N9nssT0BczJpm1iZ4BhW7qoO8CMz8rj1Z3uG0YUu/4CYO0oTs0NorypdwiQ0+NEXekkE5zTU1+snbxwmFgQ3p7kHQ2uu63kQ==
