@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/openpgp/openpgp_decrypt.h"
 
+#include "codec/openpgp/armor.h"
 #include "codec/openpgp/encrypted_message.h"
 #include "codec/openpgp/message_damaged.h"
 #include "codec/openpgp/openpgp_codec.h"
@@ -97,6 +98,21 @@ static int start_search(struct byte_source *ciphertext, const struct session_key
     return session_key_search_new(&sequence, &encrypted->data, means, ret, err);
 }
 
+static int start_armored_search(struct byte_source *ciphertext,
+                                const struct session_key_means *means, struct cancel *cancel,
+                                struct session_key_search **ret, struct error *err)
+{
+    struct byte_source *binary;
+    bool is_armored;
+    int result;
+
+    if (armor_open(ciphertext, cancel, &binary, &is_armored, err) < 0)
+        return -1;
+    result = start_search(binary, means, cancel, ret, err);
+    armor_close(binary, ciphertext);
+    return result;
+}
+
 int openpgp_reopen(const struct codec *codec, struct secure_arena *arena,
                    struct codec_layout *layout, struct byte_source *ciphertext,
                    const struct secure_buffer *passphrase, struct cancel *cancel,
@@ -107,7 +123,8 @@ int openpgp_reopen(const struct codec *codec, struct secure_arena *arena,
     CLEANUP(session_key_search_free) struct session_key_search *search = NULL;
 
     if (passphrase_check(passphrase, err) < 0 ||
-        start_search(ciphertext, &means, cancel, &search, err) < 0)
+        (openpgp->is_armored ? start_armored_search(ciphertext, &means, cancel, &search, err)
+                             : start_search(ciphertext, &means, cancel, &search, err)) < 0)
         return -1;
     for (;;) {
         CLEANUP(session_key_free) struct session_key *key = NULL;

@@ -14,6 +14,7 @@
 
 struct openpgp_layout {
     struct codec_layout layout;
+    bool is_armored;               /* "ciphertext" below is then what armor_open gives for it */
     uint64_t data_offset;          /* of the encrypted data packet's header in the ciphertext */
     enum encrypted_data_kind kind; /* of that packet */
     struct aead_header aead;       /* of that packet, unless SEIPD version 1 */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/openpgp/openpgp_message.h"
 
+#include "codec/openpgp/armor.h"
 #include "codec/openpgp/openpgp_source.h"
 
 #include <stdlib.h>
@@ -23,7 +24,18 @@ static bool is_compressed(const struct codec_message *message)
 static int open_source(struct codec_message *message, struct byte_source *ciphertext,
                        struct byte_source **ret, struct error *err)
 {
-    return openpgp_source_new((struct openpgp_message *)message, ciphertext, ret, err);
+    struct openpgp_message *openpgp = (struct openpgp_message *)message;
+    struct byte_source *binary = ciphertext;
+    bool is_armored;
+
+    if (openpgp->layout->is_armored && armor_open(ciphertext, NULL, &binary, &is_armored, err) < 0)
+        return -1;
+    if (openpgp_source_new(openpgp, binary, ret, err) < 0) {
+        armor_close(binary, ciphertext);
+        return -1;
+    }
+    armor_own(binary, ciphertext);
+    return 0;
 }
 
 static struct codec_layout *share_layout(const struct codec_message *message)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/openpgp/openpgp_stream.h"
 
+#include "codec/openpgp/armor.h"
 #include "codec/openpgp/encrypted_message.h"
 #include "codec/openpgp/message_damaged.h"
 #include "glancefs/limits.h"
@@ -11,8 +12,9 @@
 struct openpgp_stream {
     struct codec_stream stream;
     struct secure_arena *arena;
-    struct byte_source *ciphertext;
-    bool owns_ciphertext;
+    struct byte_source *original;   /* what the stream was made with */
+    struct byte_source *ciphertext; /* the same, without armor */
+    bool owns_original;
     struct session_key_search *search;   /* NULL when it has to be this candidate */
     struct session_key *key;             /* the candidate */
     struct openpgp_layout *layout;       /* as far as it is known */
@@ -34,7 +36,9 @@ static int begin(struct openpgp_stream *stream, const struct session_key_means *
     CLEANUP(esk_sequence_free) struct esk_sequence *sequence = NULL;
     struct packet_header header;
 
-    if (encrypted_message_new(stream->ciphertext, 0, &stream->encrypted, err) < 0 ||
+    if (armor_open(stream->original, cancel, &stream->ciphertext, &stream->layout->is_armored,
+                   err) < 0 ||
+        encrypted_message_new(stream->ciphertext, 0, &stream->encrypted, err) < 0 ||
         esk_sequence_read(stream->encrypted->packets, cancel, &sequence,
                           &stream->layout->data_offset, &header, err) < 0 ||
         encrypted_message_enter(stream->encrypted, &header, &stream->layout->body, cancel, err) < 0)
@@ -229,7 +233,7 @@ int openpgp_stream_new(struct byte_source *ciphertext, const struct session_key_
     if (stream == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     stream->arena = means->arena;
-    stream->ciphertext = ciphertext;
+    stream->original = ciphertext;
     stream->promised = BYTE_SOURCE_SIZE_UNKNOWN;
     if (openpgp_layout_new(&stream->layout, err) < 0 || begin(stream, means, cancel, err) < 0 ||
         find_key(stream, cancel, err) < 0)
@@ -250,8 +254,10 @@ void openpgp_stream_free(struct openpgp_stream *stream)
     session_key_search_free(stream->search);
     if (stream->layout != NULL)
         codec_layout_unref(&stream->layout->layout);
-    if (stream->owns_ciphertext)
+    if (stream->owns_original)
         byte_source_free(stream->ciphertext);
+    else
+        armor_close(stream->ciphertext, stream->original);
     free(stream);
 }
 
@@ -295,6 +301,7 @@ struct codec_stream *openpgp_stream_as_codec_stream(struct openpgp_stream *strea
                                                 .free = free_base};
 
     stream->stream.ops = &ops;
-    stream->owns_ciphertext = true;
+    armor_own(stream->ciphertext, stream->original);
+    stream->owns_original = true;
     return &stream->stream;
 }

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ASCII armor (RFC 9580 section 6.2) of small messages: images are stored in binary, but a test
+ * message or a short secret may come as text. It is decoded whole, which is why it is capped.
+ */
+#ifndef CODEC_OPENPGP_ARMOR_H
+#define CODEC_OPENPGP_ARMOR_H
+
+#include "glancefs/byte_source.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * The binary message in `ciphertext`: a binary one is `ciphertext` itself (*ret equals it), or a
+ * forward-only source that gives its bytes again from the start when it can only be read once; an
+ * armored one (*ret_is_armored) is a source of the decoded bytes, which no longer needs it.
+ *
+ * ERROR_UNSUPPORTED: more than LIMIT_ARMOR_BYTES of armor. ERROR_CORRUPT: armor of something else
+ * than a message; the uniform error when it is malformed, or its checksum is there and wrong.
+ */
+int armor_open(struct byte_source *ciphertext, struct cancel *cancel, struct byte_source **ret,
+               bool *ret_is_armored, struct error *err);
+
+/** Frees what armor_open gave for `ciphertext`, which stays. NULL `opened` is allowed. */
+void armor_close(struct byte_source *opened, struct byte_source *ciphertext);
+
+/** Hands `ciphertext` over to what armor_open gave for it: it is freed along with that, or now. */
+void armor_own(struct byte_source *opened, struct byte_source *ciphertext);
+
+/** Decodes armored text in place of a source: *ret (caller frees) has *ret_size bytes. */
+int armor_decode(const uint8_t *text, size_t size, uint8_t **ret, size_t *ret_size,
+                 struct error *err);
+
+#endif
