@@ -71,20 +71,28 @@ void *reply_buffers_take(struct reply_buffers *buffers)
     return kept != NULL ? memory : secure_arena_allocate(buffers->arena, FUSE_REQUEST_BYTES);
 }
 
+/* Locked; NULL when `memory` is not kept. */
+static struct kept_buffer *find_kept(struct reply_buffers *buffers, const void *memory)
+{
+    for (size_t i = 0; i < KEPT_BUFFERS; i++)
+        if (buffers->kept[i].memory == memory)
+            return &buffers->kept[i];
+    return NULL;
+}
+
 void reply_buffers_give(struct reply_buffers *buffers, void *buffer, size_t used)
 {
-    (void)pthread_mutex_lock(&buffers->mutex);
-    for (size_t i = 0; i < KEPT_BUFFERS; i++) {
-        struct kept_buffer *kept = &buffers->kept[i];
+    struct kept_buffer *kept;
 
-        if (kept->memory != buffer)
-            continue;
+    (void)pthread_mutex_lock(&buffers->mutex);
+    kept = find_kept(buffers, buffer);
+    if (kept != NULL) {
         kept->dirty = used > kept->dirty ? used : kept->dirty;
         kept->is_used = false;
-        buffer = NULL;
     }
     (void)pthread_mutex_unlock(&buffers->mutex);
-    secure_arena_release(buffers->arena, buffer);
+    if (kept == NULL)
+        secure_arena_release(buffers->arena, buffer);
 }
 
 void reply_buffers_wipe(struct reply_buffers *buffers)
