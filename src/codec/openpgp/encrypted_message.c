@@ -121,18 +121,25 @@ int encrypted_message_decrypt(struct encrypted_message *message, const struct se
                                key->arena, cancel, &message->inside, err);
 }
 
+/* The MDC comes last: it can be asked for once, the end of a slow source again and again. */
 int encrypted_message_finish(struct encrypted_message *message, struct cancel *cancel,
                              struct error *err)
 {
     const uint8_t *bytes;
     size_t size;
 
-    if ((message->aead != NULL ? aead_stream_finish(message->aead, err)
-                               : seipd_v1_finish(message->seipd, err)) < 0 ||
-        packet_body_finish(&message->body, cancel, err) < 0 ||
+    if (message->is_finished)
+        return 0;
+    if (packet_body_finish(&message->body, cancel, err) < 0 ||
         lookahead_peek(message->packets, 1, cancel, &bytes, &size, err) < 0)
         return -1;
-    return size == 0 ? 0 : message_damaged(err);
+    if (size > 0)
+        return message_damaged(err);
+    if ((message->aead != NULL ? aead_stream_finish(message->aead, err)
+                               : seipd_v1_finish(message->seipd, err)) < 0)
+        return -1;
+    message->is_finished = true;
+    return 0;
 }
 
 int encrypted_message_reenter(struct byte_source *source, uint64_t offset,

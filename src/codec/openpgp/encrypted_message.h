@@ -27,6 +27,7 @@ struct encrypted_message {
     struct seipd_v1 *seipd;         /* one of the two, once there is a key */
     struct aead_stream *aead;
     struct literal_message *inside; /* NULL when its start was refused */
+    bool is_finished;               /* and found to be sound */
 };
 
 /** Starts at `offset` of `source`, which is borrowed; nothing is read yet. */
@@ -57,7 +58,7 @@ struct byte_stream *encrypted_message_packets(struct encrypted_message *message)
 uint64_t encrypted_message_decrypted_bytes(const struct encrypted_message *message);
 
 /** Once those were read to their end: the uniform error unless MDC or tags are right and nothing
- *  follows the encrypted data. Needs `verify`. */
+ *  follows the encrypted data. Needs `verify`. May be called again after another failure. */
 int encrypted_message_finish(struct encrypted_message *message, struct cancel *cancel,
                              struct error *err);
 

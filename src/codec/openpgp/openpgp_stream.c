@@ -22,6 +22,7 @@ struct openpgp_stream {
     bool is_decrypting;                  /* `encrypted` has its key */
     uint64_t promised;                   /* plaintext bytes, by the literal's length */
     bool is_compressed;
+    bool content_has_ended;
     struct error refusal;          /* of content, told once the rest is verified */
     struct error failure;          /* for good */
     struct codec_message *message; /* at the end */
@@ -53,6 +54,7 @@ static void leave(struct openpgp_stream *stream)
     packet_index_clear(&stream->layout->content);
     stream->layout->plaintext_size = 0;
     stream->is_decrypting = false;
+    stream->content_has_ended = false;
     stream->refusal = (struct error)ERROR_INIT;
 }
 
@@ -167,18 +169,25 @@ static int complete(struct openpgp_stream *stream, struct error *err)
 static int read_content(struct openpgp_stream *stream, void *buffer, size_t size,
                         struct cancel *cancel, size_t *ret_size, struct error *err)
 {
-    struct literal_message *inside = stream->encrypted->inside;
     struct openpgp_layout *layout = stream->layout;
 
-    if (byte_stream_read(literal_message_content(inside), buffer, size, cancel, ret_size, err) < 0)
+    if (stream->content_has_ended)
+        return 0;
+    if (byte_stream_read(literal_message_content(stream->encrypted->inside), buffer, size, cancel,
+                         ret_size, err) < 0)
         return -1;
     if (*ret_size > LIMIT_PLAINTEXT_BYTES - layout->plaintext_size)
         return error_set(err, ERROR_TOO_LARGE, "the plaintext is over %" PRIu64 " bytes",
                          LIMIT_PLAINTEXT_BYTES);
     layout->plaintext_size += *ret_size;
-    if (*ret_size > 0)
-        return 0;
-    if (literal_message_finish(inside, cancel, err) < 0 ||
+    stream->content_has_ended = *ret_size == 0;
+    return 0;
+}
+
+/* Verifies what is behind the content. */
+static int finish(struct openpgp_stream *stream, struct cancel *cancel, struct error *err)
+{
+    if (literal_message_finish(stream->encrypted->inside, cancel, err) < 0 ||
         encrypted_message_finish(stream->encrypted, cancel, err) < 0)
         return -1;
     return complete(stream, err);
@@ -189,7 +198,8 @@ static int try_read(struct openpgp_stream *stream, void *buffer, size_t size, st
 {
     if (cancel_check(cancel, err) < 0 || enter(stream, cancel, err) < 0)
         return -1;
-    if (read_content(stream, buffer, size, cancel, ret_size, err) == 0)
+    if (read_content(stream, buffer, size, cancel, ret_size, err) == 0 &&
+        (!stream->content_has_ended || finish(stream, cancel, err) == 0))
         return 0;
     if (!is_refusal(err))
         return -1;
