@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One run of gpg: what it is given, and that it always ends. */
+#include "codec/gpgme/gpg_operation.h"
+
+#include "base/clock.h"
+#include "codec/gpgme/gnupg_home.h"
+#include "codec/gpgme/gpgme_library.h"
+#include "gpgme_bed.h"
+#include "support/delay.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define PASSPHRASE "correct horse"
+
+struct fixture {
+    struct gpgme_bed bed;
+    struct gnupg_home *home;
+    struct secure_buffer *passphrase, *output;
+    struct octets message;
+};
+
+static int setup(void **state)
+{
+    static struct fixture fixture;
+    struct error err = ERROR_INIT;
+
+    memset(&fixture, 0, sizeof fixture);
+    gpgme_bed_open(&fixture.bed);
+    fixture.passphrase = bed_passphrase(PASSPHRASE);
+    if (gpgme_library_setup(&err) < 0 ||
+        gnupg_home_new(fixture.bed.runtime, &fixture.home, &err) < 0 ||
+        secure_buffer_new(bed_arena(), 4096, &fixture.output, &err) < 0)
+        return -1;
+    build_message(&fixture.message, PASSPHRASE, "content", 7);
+    *state = &fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+
+    octets_clear(&fixture->message);
+    secure_buffer_free(fixture->output);
+    secure_buffer_free(fixture->passphrase);
+    gnupg_home_free(fixture->home);
+    gpgme_bed_close(&fixture->bed);
+    return secure_arena_used(bed_arena()) == 0 ? 0 : -1;
+}
+
+static struct gpg_operation *start(const struct fixture *fixture, unsigned stall_seconds)
+{
+    const struct gpg_operation_options options = {.verb = GPG_DECRYPT,
+                                                  .home = gnupg_home_path(fixture->home),
+                                                  .arena = bed_arena(),
+                                                  .passphrase = fixture->passphrase,
+                                                  .stall_seconds = stall_seconds};
+    struct gpg_operation *operation = NULL;
+    struct error err = ERROR_INIT;
+
+    assert_succeeds(gpg_operation_start(&options, &operation, &err));
+    return operation;
+}
+
+static struct gpg_exchange wants_output(struct fixture *fixture)
+{
+    return (struct gpg_exchange){.output = secure_buffer_data(fixture->output),
+                                 .output_size = secure_buffer_capacity(fixture->output)};
+}
+
+/* Feeds the rest of the message, from `done` on, and returns the bytes that came. */
+static size_t finish(struct fixture *fixture, struct gpg_operation *operation, size_t done)
+{
+    struct gpg_exchange exchange = wants_output(fixture);
+    struct error err = ERROR_INIT;
+    size_t given = 0;
+
+    while (!gpg_operation_has_ended(operation)) {
+        exchange.input = fixture->message.data + done;
+        exchange.input_size = fixture->message.size - done;
+        exchange.is_last = done == fixture->message.size;
+        assert_succeeds(gpg_operation_exchange(operation, &exchange, NULL, &err));
+        done += exchange.taken;
+        given += exchange.given;
+    }
+    return given;
+}
+
+static void a_sound_message_comes_through(void **state)
+{
+    struct fixture *fixture = *state;
+    CLEANUP(gpg_operation_free) struct gpg_operation *operation = start(fixture, 0);
+
+    assert_int_equal(finish(fixture, operation, 0), 7);
+    assert_memory_equal(secure_buffer_bytes(fixture->output), "content", 7);
+    assert_true(gpg_operation_asked(operation));
+    assert_true(gpg_operation_took_all(operation));
+    assert_true(gpg_status_is_sound(gpg_operation_status(operation), 7));
+}
+
+static void gpg_gets_no_environment_of_ours_and_a_group_of_its_own(void **state)
+{
+    struct fixture *fixture = *state;
+    CLEANUP(gpg_operation_free) struct gpg_operation *operation = NULL;
+    pid_t gpg = 0;
+
+    assert_int_equal(setenv("OS_PASSWORD", "glancefs-test-secret", 1), 0);
+    operation = start(fixture, 0);
+    assert_int_equal(unsetenv("OS_PASSWORD"), 0);
+    assert_true(processes_with_become(gnupg_home_path(fixture->home), 1));
+    assert_int_equal(processes_with(gnupg_home_path(fixture->home), &gpg), 1);
+    assert_int_equal(processes_with("glancefs-test-secret", NULL), 0);
+    assert_int_not_equal(getpgid(gpg), getpgrp());
+    assert_int_equal(finish(fixture, operation, 0), 7);
+}
+
+static void a_gpg_that_stalls_is_an_error_and_ended(void **state)
+{
+    struct fixture *fixture = *state;
+    CLEANUP(gpg_operation_free) struct gpg_operation *operation = start(fixture, 1);
+    struct gpg_exchange exchange = wants_output(fixture);
+    struct error err = ERROR_INIT;
+
+    assert_fails(ERROR_TIMEOUT, gpg_operation_exchange(operation, &exchange, NULL, &err));
+    assert_int_equal(processes_with(gnupg_home_path(fixture->home), NULL), 1);
+    gpg_operation_free(steal(&operation));
+    assert_int_equal(processes_with(gnupg_home_path(fixture->home), NULL), 0);
+}
+
+/* It does not hear SIGTERM while it is stopped. */
+static void a_gpg_that_ignores_its_end_is_killed(void **state)
+{
+    struct fixture *fixture = *state;
+    CLEANUP(gpg_operation_free) struct gpg_operation *operation = start(fixture, 0);
+    pid_t gpg = 0;
+
+    assert_true(processes_with_become(gnupg_home_path(fixture->home), 1));
+    assert_int_equal(processes_with(gnupg_home_path(fixture->home), &gpg), 1);
+    assert_int_equal(kill(gpg, SIGSTOP), 0);
+    gpg_operation_free(steal(&operation));
+    assert_true(processes_with_become(gnupg_home_path(fixture->home), 0));
+}
+
+static void *cancel_soon(void *context)
+{
+    struct error ignored = ERROR_INIT;
+
+    (void)delay(50, NULL, &ignored);
+    cancel_request(context);
+    return NULL;
+}
+
+static void a_cancelled_wait_ends_at_once_and_loses_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    CLEANUP(gpg_operation_free) struct gpg_operation *operation = start(fixture, 0);
+    CLEANUP(cancel_unref) struct cancel *cancel = NULL;
+    struct gpg_exchange exchange = wants_output(fixture);
+    struct error err = ERROR_INIT;
+    uint64_t begin;
+    pthread_t thread;
+    size_t done;
+
+    assert_succeeds(cancel_new(&cancel, &err));
+    exchange.input = fixture->message.data;
+    exchange.input_size = fixture->message.size - 1;
+    assert_succeeds(gpg_operation_exchange(operation, &exchange, NULL, &err));
+    done = exchange.taken;
+    exchange.input_size = 0;
+    begin = clock_monotonic_ns();
+    assert_int_equal(pthread_create(&thread, NULL, cancel_soon, cancel), 0);
+    assert_fails(ERROR_CANCELLED, gpg_operation_exchange(operation, &exchange, cancel, &err));
+    assert_in_range(clock_monotonic_ns() - begin, 0, 10 * NANOSECONDS_PER_SECOND);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_fails(ERROR_CANCELLED, gpg_operation_exchange(operation, &exchange, cancel, &err));
+    assert_int_equal(finish(fixture, operation, done), 7);
+    assert_true(gpg_status_is_sound(gpg_operation_status(operation), 7));
+}
+
+static void a_gpg_that_dies_ends_the_exchange(void **state)
+{
+    struct fixture *fixture = *state;
+    CLEANUP(gpg_operation_free) struct gpg_operation *operation = start(fixture, 0);
+    pid_t gpg = 0;
+
+    assert_true(processes_with_become(gnupg_home_path(fixture->home), 1));
+    assert_int_equal(processes_with(gnupg_home_path(fixture->home), &gpg), 1);
+    assert_int_equal(kill(gpg, SIGKILL), 0);
+    assert_int_equal(finish(fixture, operation, 0), 0);
+    assert_false(gpg_status_is_sound(gpg_operation_status(operation), 0));
+    assert_false(gpg_operation_asked(operation));
+}
+
+#define operation_test(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        operation_test(a_sound_message_comes_through),
+        operation_test(gpg_gets_no_environment_of_ours_and_a_group_of_its_own),
+        operation_test(a_gpg_that_stalls_is_an_error_and_ended),
+        operation_test(a_gpg_that_ignores_its_end_is_killed),
+        operation_test(a_cancelled_wait_ends_at_once_and_loses_nothing),
+        operation_test(a_gpg_that_dies_ends_the_exchange),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
