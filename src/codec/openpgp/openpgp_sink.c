@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/openpgp/openpgp_sink.h"
 
+#include "codec/openpgp/aead_writer.h"
 #include "codec/openpgp/literal.h"
+#include "codec/openpgp/openpgp_codec.h"
 #include "codec/openpgp/packet_type.h"
 #include "codec/openpgp/packet_writer.h"
 #include "codec/openpgp/passphrase.h"
@@ -13,18 +15,34 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* Layers from top to bottom: literal, seipd, data_packet, ciphertext. */
+/* Layers from top to bottom: literal, seipd or aead, data_packet, ciphertext. */
 struct openpgp_sink {
     struct byte_sink sink;
     struct sink_output ciphertext;
     struct packet_writer *data_packet;
-    struct seipd_v1_writer *seipd;
+    enum aead_mode mode;
+    struct seipd_v1_writer *seipd; /* AEAD_NONE */
+    struct aead_writer *aead;      /* the other modes */
     struct packet_writer *literal;
     uint64_t declared_size; /* or BYTE_SOURCE_SIZE_UNKNOWN */
     uint64_t written;       /* bytes of plaintext */
     bool has_begun;
-    uint8_t skesk[SKESK_WRITTEN_BYTES];
+    uint8_t skesk[SKESK_AEAD_WRITTEN_MAXIMUM_BYTES];
+    size_t skesk_size;
 };
+_Static_assert(SKESK_WRITTEN_BYTES <= SKESK_AEAD_WRITTEN_MAXIMUM_BYTES, "every version fits");
+
+static int begin_encryption(struct openpgp_sink *openpgp, struct cancel *cancel, struct error *err)
+{
+    return openpgp->mode == AEAD_NONE ? seipd_v1_writer_begin(openpgp->seipd, cancel, err)
+                                      : aead_writer_begin(openpgp->aead, cancel, err);
+}
+
+static int finish_encryption(struct openpgp_sink *openpgp, struct cancel *cancel, struct error *err)
+{
+    return openpgp->mode == AEAD_NONE ? seipd_v1_writer_finish(openpgp->seipd, cancel, err)
+                                      : aead_writer_finish(openpgp->aead, cancel, err);
+}
 
 static int begin(struct openpgp_sink *openpgp, struct cancel *cancel, struct error *err)
 {
@@ -34,9 +52,9 @@ static int begin(struct openpgp_sink *openpgp, struct cancel *cancel, struct err
         return 0;
     openpgp->has_begun = true;
     literal_write_header(header);
-    if (byte_output_write(&openpgp->ciphertext.output, openpgp->skesk, sizeof openpgp->skesk,
-                          cancel, err) < 0 ||
-        seipd_v1_writer_begin(openpgp->seipd, cancel, err) < 0)
+    if (byte_output_write(&openpgp->ciphertext.output, openpgp->skesk, openpgp->skesk_size, cancel,
+                          err) < 0 ||
+        begin_encryption(openpgp, cancel, err) < 0)
         return -1;
     return byte_output_write(packet_writer_body(openpgp->literal), header, sizeof header, cancel,
                              err);
@@ -75,7 +93,7 @@ static int openpgp_sink_commit(struct byte_sink *sink, struct cancel *cancel, st
                          openpgp->written, openpgp->declared_size);
     if (begin(openpgp, cancel, err) < 0 ||
         packet_writer_finish(openpgp->literal, cancel, err) < 0 ||
-        seipd_v1_writer_finish(openpgp->seipd, cancel, err) < 0 ||
+        finish_encryption(openpgp, cancel, err) < 0 ||
         packet_writer_finish(openpgp->data_packet, cancel, err) < 0)
         return -1;
     return byte_sink_commit(openpgp->ciphertext.sink, cancel, err);
@@ -92,6 +110,7 @@ static void openpgp_sink_free(struct byte_sink *sink)
 
     packet_writer_free(openpgp->literal);
     seipd_v1_writer_free(openpgp->seipd);
+    aead_writer_free(openpgp->aead);
     packet_writer_free(openpgp->data_packet);
     free(openpgp);
 }
@@ -104,24 +123,58 @@ static uint64_t packet_size(uint64_t body_size)
                                                 : PACKET_LENGTH_UNKNOWN;
 }
 
+static uint64_t body_size(enum aead_mode mode, const struct session_key *key, uint64_t packets_size)
+{
+    if (packets_size == PACKET_LENGTH_UNKNOWN)
+        return PACKET_LENGTH_UNKNOWN;
+    return mode == AEAD_NONE ? seipd_v1_body_size(key, packets_size)
+                             : aead_writer_body_size(mode, packets_size);
+}
+
+/* The layer that encrypts, and where its packets go. */
+static int build_encryption(struct openpgp_sink *openpgp, const struct session_key *key,
+                            struct byte_output **ret_packets, struct error *err)
+{
+    struct byte_output *below = packet_writer_body(openpgp->data_packet);
+
+    if (openpgp->mode == AEAD_NONE) {
+        if (seipd_v1_writer_new(key, below, &openpgp->seipd, err) < 0)
+            return -1;
+        *ret_packets = seipd_v1_writer_packets(openpgp->seipd);
+    } else {
+        if (aead_writer_new(openpgp->mode, key, below, &openpgp->aead, err) < 0)
+            return -1;
+        *ret_packets = aead_writer_packets(openpgp->aead);
+    }
+    return 0;
+}
+
 static int build_layers(struct openpgp_sink *openpgp, const struct session_key *key,
                         struct error *err)
 {
-    uint64_t literal_size = openpgp->declared_size == BYTE_SOURCE_SIZE_UNKNOWN
-                                ? PACKET_LENGTH_UNKNOWN
-                                : LITERAL_WRITTEN_HEADER_BYTES + openpgp->declared_size;
-    uint64_t packets_size = packet_size(literal_size);
-    uint64_t data_size = packets_size == PACKET_LENGTH_UNKNOWN
-                             ? PACKET_LENGTH_UNKNOWN
-                             : seipd_v1_body_size(key, packets_size);
+    const uint64_t literal_size = openpgp->declared_size == BYTE_SOURCE_SIZE_UNKNOWN
+                                      ? PACKET_LENGTH_UNKNOWN
+                                      : LITERAL_WRITTEN_HEADER_BYTES + openpgp->declared_size;
+    const uint64_t data_size = body_size(openpgp->mode, key, packet_size(literal_size));
+    struct byte_output *packets;
 
-    if (packet_writer_new(PACKET_SEIPD, data_size, NULL, &openpgp->ciphertext.output,
-                          &openpgp->data_packet, err) < 0 ||
-        seipd_v1_writer_new(key, packet_writer_body(openpgp->data_packet), &openpgp->seipd, err) <
-            0)
+    if (packet_writer_new(aead_writer_packet_type(openpgp->mode), data_size, NULL,
+                          &openpgp->ciphertext.output, &openpgp->data_packet, err) < 0 ||
+        build_encryption(openpgp, key, &packets, err) < 0)
         return -1;
-    return packet_writer_new(PACKET_LITERAL_DATA, literal_size, key->arena,
-                             seipd_v1_writer_packets(openpgp->seipd), &openpgp->literal, err);
+    return packet_writer_new(PACKET_LITERAL_DATA, literal_size, key->arena, packets,
+                             &openpgp->literal, err);
+}
+
+static int make_skesk(struct openpgp_sink *openpgp, const struct session_key *key,
+                      const struct secure_buffer *passphrase, struct error *err)
+{
+    if (openpgp->mode != AEAD_NONE)
+        return skesk_write_aead(key, openpgp->mode == AEAD_LIBREPGP_OCB,
+                                aead_writer_algorithm(openpgp->mode), key->arena, passphrase,
+                                openpgp->skesk, &openpgp->skesk_size, err);
+    openpgp->skesk_size = SKESK_WRITTEN_BYTES;
+    return skesk_write(key, key->arena, passphrase, openpgp->skesk, err);
 }
 
 static int make_session_key(struct secure_arena *arena, struct session_key **ret, struct error *err)
@@ -129,7 +182,8 @@ static int make_session_key(struct secure_arena *arena, struct session_key **ret
     if (session_key_new(arena, ret, err) < 0)
         return -1;
     (*ret)->algorithm = CIPHER_AES256;
-    random_bytes((*ret)->key, cipher_key_size(CIPHER_AES256));
+    (*ret)->size = cipher_key_size(CIPHER_AES256);
+    random_bytes((*ret)->key, (*ret)->size);
     return 0;
 }
 
@@ -145,7 +199,6 @@ int openpgp_sink_new(const struct codec *codec, struct secure_arena *arena,
     CLEANUP(openpgp_sink_free) struct byte_sink *sink = NULL;
     struct openpgp_sink *openpgp;
 
-    (void)codec;
     if (passphrase_check(passphrase, err) < 0)
         return -1;
     if (declared_size != BYTE_SOURCE_SIZE_UNKNOWN && declared_size > LIMIT_PLAINTEXT_BYTES)
@@ -158,8 +211,8 @@ int openpgp_sink_new(const struct codec *codec, struct secure_arena *arena,
     sink->ops = &ops;
     sink_output_init(&openpgp->ciphertext, ciphertext);
     openpgp->declared_size = declared_size;
-    if (make_session_key(arena, &key, err) < 0 ||
-        skesk_write(key, arena, passphrase, openpgp->skesk, err) < 0 ||
+    openpgp->mode = ((const struct openpgp_codec *)codec)->aead;
+    if (make_session_key(arena, &key, err) < 0 || make_skesk(openpgp, key, passphrase, err) < 0 ||
         build_layers(openpgp, key, err) < 0)
         return -1;
     *ret = steal(&sink);

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes a message: one SKESK (version 4) with an encrypted random session key, so that a later
- * change of passphrase replaces a header and not the data; an SEIPD packet (version 1, AES-256)
- * with one literal, uncompressed, without name or date. Every gpg since 1.0.6 reads it.
+ * Writes a message: one SKESK with an encrypted random session key, so that a later change of
+ * passphrase replaces a header and not the data; an encrypted data packet (AES-256) with one
+ * literal, uncompressed, without name or date. The codec's `aead` tells which:
+ *
+ *     AEAD_NONE              SKESK v4 and SEIPD v1: every gpg since 1.0.6 reads it
+ *     AEAD_OCB, AEAD_GCM     SKESK v6 and SEIPD v2 (RFC 9580)
+ *     AEAD_LIBREPGP_OCB      SKESK v5 and packet 20 (LibrePGP): gpg since 2.2.21, rnp
  */
 #ifndef CODEC_OPENPGP_OPENPGP_SINK_H
 #define CODEC_OPENPGP_OPENPGP_SINK_H
