@@ -4,13 +4,14 @@
 #include "glancefs/codec.h"
 
 static const char help[] =
-    "Usage: glancefs decrypt [--key-file FILE] [--output FILE] FILE|-\n"
+    "Usage: glancefs decrypt [--key-file FILE] [--output FILE] [--engine NAME] FILE|-\n"
     "Decrypts an OpenPGP message that is encrypted with a passphrase; - is standard input.\n"
     "\n"
     "  --key-file FILE   the passphrase is the exact bytes of FILE; without this option it is\n"
     "                    asked for on the terminal\n"
     "  --output FILE     write to FILE, which appears only when all of it is verified; without\n"
     "                    this option plaintext goes to standard output as it is decrypted\n"
+    "  --engine NAME     native (the default), or gpgme: have GnuPG do the work\n"
     "  --help            this text\n"
     "\n"
     "Exit code 0 vouches for every byte: the message is complete and unaltered. After any other\n"

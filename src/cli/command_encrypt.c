@@ -7,15 +7,19 @@
 #define PIECE_BYTES (256 * KIB)
 
 static const char help[] =
-    "Usage: glancefs encrypt [--key-file FILE] [--output FILE] FILE|-\n"
-    "Encrypts a file as an OpenPGP message with a passphrase (AES-256, MDC, not compressed), "
-    "which\n"
-    "glancefs, gpg and other OpenPGP programs can decrypt; - is standard input.\n"
+    "Usage: glancefs encrypt [--key-file FILE] [--output FILE] [--aead MODE] [--engine NAME] "
+    "FILE|-\n"
+    "Encrypts a file as an OpenPGP message with a passphrase (AES-256, integrity protected, not\n"
+    "compressed), which glancefs and other OpenPGP programs can decrypt; - is standard input.\n"
     "\n"
     "  --key-file FILE   the passphrase is the exact bytes of FILE; without this option it is\n"
     "                    asked for on the terminal, twice\n"
     "  --output FILE     write to FILE, which appears only when it is complete; without this\n"
     "                    option ciphertext goes to standard output\n"
+    "  --aead MODE       none: with a modification detection code, as every gpg reads it (the\n"
+    "                    default); ocb or gcm: authenticated by chunk, as RFC 9580 has it;\n"
+    "                    librepgp-ocb: the same as GnuPG since 2.2.21 and rnp read it\n"
+    "  --engine NAME     native (the default), or gpgme: have GnuPG do the work\n"
     "  --help            this text\n";
 
 static int copy(const struct stream_job *job, struct byte_sink *sink, struct secure_buffer *piece,
@@ -51,7 +55,7 @@ static int encrypt(const struct stream_job *job, struct error *err)
 int command_encrypt(int argc, char **argv)
 {
     static const struct stream_command command = {
-        .name = "encrypt", .help = help, .confirms_passphrase = true, .run = encrypt};
+        .name = "encrypt", .help = help, .encrypts = true, .run = encrypt};
 
     return stream_command_run(&command, argc, argv);
 }

@@ -8,6 +8,7 @@
 #include "cli/key_file.h"
 #include "cli/passphrase_prompt.h"
 #include "cli/progress.h"
+#include "cli/session.h"
 #include "cli/signal_cancel.h"
 #include "cli/wake_on_cancel.h"
 #include "crypto/crypto_library.h"
@@ -26,34 +27,60 @@
 #define COMMAND_ARENA_BYTES (4 * MIB)
 
 struct stream_options {
-    const char *key_file; /* NULL: ask */
-    const char *output;   /* NULL: standard output */
-    const char *input;    /* "-": standard input */
+    const char *key_file;  /* NULL: ask */
+    const char *output;    /* NULL: standard output */
+    const char *input;     /* "-": standard input */
+    struct config *config; /* engine and aead; nothing else of it is used */
     bool shows_help;
 };
+
+/* 0, or the exit code of a usage error. */
+static int set_codec_option(const struct stream_command *command, struct config *config,
+                            const char *name, const char *value, const char *origin)
+{
+    struct error err = ERROR_INIT;
+
+    if (config_set(config, name, value, origin, &err) < 0)
+        return command_usage_error(command->name, "%s", err.message);
+    return 0;
+}
+
+/* 0, or the exit code of a usage error. */
+static int take_option(const struct stream_command *command, int option, char **argv,
+                       struct stream_options *options)
+{
+    if (option == 'k')
+        options->key_file = optarg;
+    else if (option == 'o')
+        options->output = optarg;
+    else if (option == 'h')
+        options->shows_help = true;
+    else if (option == 'e')
+        return set_codec_option(command, options->config, "engine", optarg, "--engine");
+    else if (option == 'a' && command->encrypts)
+        return set_codec_option(command, options->config, "aead", optarg, "--aead");
+    else
+        return command_usage_error(command->name, "bad option '%s'", argv[optind - 1]);
+    return 0;
+}
 
 /* 0, or the exit code of a usage error. */
 static int parse_options(const struct stream_command *command, int argc, char **argv,
                          struct stream_options *options)
 {
     static const struct option table[] = {
-        {"key-file", required_argument, NULL, 'k'},
-        {"output", required_argument, NULL, 'o'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"key-file", required_argument, NULL, 'k'}, {"output", required_argument, NULL, 'o'},
+        {"engine", required_argument, NULL, 'e'},   {"aead", required_argument, NULL, 'a'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
     };
     int option;
 
     opterr = 0;
     while ((option = getopt_long(argc, argv, "ho:", table, NULL)) != -1) {
-        if (option == 'k')
-            options->key_file = optarg;
-        else if (option == 'o')
-            options->output = optarg;
-        else if (option == 'h')
-            options->shows_help = true;
-        else
-            return command_usage_error(command->name, "bad option '%s'", argv[optind - 1]);
+        int code = take_option(command, option, argv, options);
+
+        if (code != 0)
+            return code;
     }
     if (options->shows_help)
         return 0;
@@ -100,9 +127,8 @@ static int ask_passphrase(const struct stream_command *command, struct secure_ar
     if (tty < 0)
         return error_set(err, ERROR_KEY_REJECTED,
                          "no terminal to ask for the passphrase: use --key-file");
-    return command->confirms_passphrase
-               ? passphrase_prompt_twice(tty, arena, cancel, ret, err)
-               : passphrase_prompt(tty, "Passphrase: ", arena, cancel, ret, err);
+    return command->encrypts ? passphrase_prompt_twice(tty, arena, cancel, ret, err)
+                             : passphrase_prompt(tty, "Passphrase: ", arena, cancel, ret, err);
 }
 
 /* The last errors of a written file show when it is closed. */
@@ -186,7 +212,8 @@ static int run(const struct stream_command *command, const struct stream_options
     (void)sigaction(SIGPIPE, &ignore, NULL);
     if (open_input(options->input, &input, err) < 0 ||
         secure_arena_new(COMMAND_ARENA_BYTES, &arena, err) < 0 ||
-        crypto_library_setup(arena, err) < 0 || codecs_new(NULL, &codecs, err) < 0)
+        crypto_library_setup(arena, err) < 0 ||
+        session_make_codecs(options->config, &codecs, err) < 0)
         return -1;
     if (options->key_file != NULL && key_file_read(options->key_file, arena, &passphrase, err) < 0)
         return -1;
@@ -197,10 +224,15 @@ static int run(const struct stream_command *command, const struct stream_options
 
 int stream_command_run(const struct stream_command *command, int argc, char **argv)
 {
+    CLEANUP(config_free) struct config *config = NULL;
     struct stream_options options = {.input = "-"};
     struct error err = ERROR_INIT;
-    int code = parse_options(command, argc, argv, &options);
+    int code;
 
+    if (config_new(&config, &err) < 0)
+        return command_fail(command->name, &err);
+    options.config = config;
+    code = parse_options(command, argc, argv, &options);
     if (code != 0)
         return code;
     if (options.shows_help) {

@@ -24,7 +24,7 @@ struct stream_job {
 struct stream_command {
     const char *name; /* as in command.h */
     const char *help;
-    bool confirms_passphrase; /* one that is typed is asked for twice */
+    bool encrypts; /* takes --aead, and asks for a passphrase twice */
     int (*run)(const struct stream_job *job, struct error *err);
 };
 

@@ -135,6 +135,57 @@ static void links_are_followed(void **state)
     end_test(&test);
 }
 
+static void encrypts_in_every_mode(void **state)
+{
+    static const char *const modes[] = {"none", "ocb", "gcm", "librepgp-ocb"};
+    /* After the SKESK: type 18 or 20, a length of five octets, the version. */
+    static const uint8_t types[] = {0xd2, 0xd2, 0xd2, 0xd4};
+    static const uint8_t versions[] = {1, 2, 2, 1};
+    struct stream_test test;
+
+    (void)state;
+    begin_test(&test);
+    for (size_t i = 0; i < ELEMENTS_OF(modes); i++) {
+        CLEANUP(program_run_free) struct program_run *made = NULL;
+        CLEANUP(program_run_free) struct program_run *run = NULL;
+        CLEANUP(memory_free) uint8_t *message = NULL;
+        size_t size, skesk_size;
+
+        made = RUN(test.dir, NULL, "encrypt", "--aead", modes[i], "--engine", "native",
+                   "--key-file", test.key, "--output", test.message, test.plain_path);
+        assert_int_equal(made->exit_code, EXIT_CODE_OK);
+        message = temp_dir_read(test.dir, "message", &size);
+        skesk_size = (size_t)6 + message[5];
+        assert_int_equal(message[skesk_size], types[i]);
+        assert_int_equal(message[skesk_size + 6], versions[i]);
+        run = RUN(test.dir, NULL, "decrypt", "--engine", "native", "--key-file", test.key,
+                  test.message);
+        assert_int_equal(run->exit_code, EXIT_CODE_OK);
+        assert_memory_equal(run->output, test.plain, PLAIN_BYTES);
+    }
+    end_test(&test);
+}
+
+static void unknown_modes_and_engines_are_usage_errors(void **state)
+{
+    CLEANUP(program_run_free) struct program_run *mode = NULL;
+    CLEANUP(program_run_free) struct program_run *engine = NULL;
+    CLEANUP(program_run_free) struct program_run *of_decrypt = NULL;
+    struct stream_test test;
+
+    (void)state;
+    begin_test(&test);
+    mode = RUN(test.dir, NULL, "encrypt", "--aead", "cbc", "--key-file", test.key, test.plain_path);
+    assert_fails_with(mode, EXIT_CODE_USAGE, "--aead");
+    engine =
+        RUN(test.dir, NULL, "decrypt", "--engine", "steam", "--key-file", test.key, test.message);
+    assert_fails_with(engine, EXIT_CODE_USAGE, "--engine");
+    of_decrypt =
+        RUN(test.dir, NULL, "decrypt", "--aead", "ocb", "--key-file", test.key, test.message);
+    assert_fails_with(of_decrypt, EXIT_CODE_USAGE, "bad option");
+    end_test(&test);
+}
+
 static void damage_leaves_no_output_file_and_an_old_one_alone(void **state)
 {
     CLEANUP(program_run_free) struct program_run *run = NULL;
@@ -268,6 +319,8 @@ int main(void)
         cmocka_unit_test(reads_standard_input),
         cmocka_unit_test(the_key_may_come_from_standard_input),
         cmocka_unit_test(links_are_followed),
+        cmocka_unit_test(encrypts_in_every_mode),
+        cmocka_unit_test(unknown_modes_and_engines_are_usage_errors),
         cmocka_unit_test(damage_leaves_no_output_file_and_an_old_one_alone),
         cmocka_unit_test(says_what_is_wrong_with_the_input),
         cmocka_unit_test(says_what_is_wrong_with_the_key),
