@@ -12,7 +12,7 @@
 
 #define CHUNK_BYTES 65536
 #define SECRETS 8
-#define PASSPHRASE_BYTES 64
+#define PASSPHRASE_BYTES 4096 /* certificates, too */
 
 struct stored_image {
     struct stored_image *next;
