@@ -31,32 +31,12 @@ struct image_index {
     struct image_listing *last_listing; /* NULL before the first */
 };
 
-/* An option that promises more than this version does must not be taken silently. */
-static int refuse_unsupported(const struct config *config, struct error *err)
-{
-    const struct {
-        bool is_set;
-        const char *option;
-    } unsupported[] = {
-        {config->aead != AEAD_NONE, "aead"},
-    };
-
-    for (size_t i = 0; i < sizeof unsupported / sizeof unsupported[0]; i++)
-        if (unsupported[i].is_set)
-            return error_set(err, ERROR_UNSUPPORTED, "this version does not support %s",
-                             unsupported[i].option);
-    return 0;
-}
-
 int image_index_new(const struct image_index_parts *parts, struct image_index **ret,
                     struct error *err)
 {
-    CLEANUP(image_index_free) struct image_index *index = NULL;
+    CLEANUP(image_index_free) struct image_index *index = calloc(1, sizeof *index);
     const struct config *config = parts->config;
 
-    if (refuse_unsupported(config, err) < 0)
-        return -1;
-    index = calloc(1, sizeof *index);
     if (index == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     index->parts = *parts;

@@ -274,31 +274,7 @@ static void an_exact_size_survives_close_and_a_new_record(void **state)
     assert_true(attributes.size_is_exact);
 }
 
-/* --- what this version cannot do; status --- */
-
-static void refuses_options_that_it_cannot_keep(void **state)
-{
-    static const char *const options[][2] = {{"aead", "ocb"}};
-    struct view_bed *bed = *state;
-    struct error err = ERROR_INIT;
-
-    for (size_t i = 0; i < ELEMENTS_OF(options); i++) {
-        CLEANUP(config_free) struct config *config = NULL;
-        struct image_index *index = NULL;
-
-        assert_succeeds(config_new(&config, &err));
-        assert_succeeds(config_set(config, options[i][0], options[i][1], "test", &err));
-        const struct image_index_parts parts = {.config = config,
-                                                .version = "1.2.3",
-                                                .cloud = fake_cloud_services(bed->cloud),
-                                                .codecs = test_codecs(),
-                                                .identity = &bed->identity,
-                                                .cache = bed->cache,
-                                                .arena = bed->arena};
-        assert_fails(ERROR_UNSUPPORTED, image_index_new(&parts, &index, &err));
-        assert_message_has(options[i][0]);
-    }
-}
+/* --- status --- */
 
 static void status_tells_what_is_open(void **state)
 {
@@ -350,7 +326,6 @@ int main(void)
         test(a_record_is_kept_for_its_properties),
         test(a_size_is_declared_or_estimated_until_it_is_exact),
         test(an_exact_size_survives_close_and_a_new_record),
-        test(refuses_options_that_it_cannot_keep),
         test(status_tells_what_is_open),
         test(space_is_that_of_the_caches_filesystem),
     };
