@@ -16,7 +16,7 @@ HOMES = (
     (re.compile(r"^ini\.h$"), ("src/base",)),
     (re.compile(r"^systemd/"), ("src/base",)),
     (re.compile(r"^gpgme\.h$"), ("src/codec/gpgme",)),
-    (re.compile(r"^zlib\.h$"), ("src/codec",)),
+    (re.compile(r"^zlib\.h$|^bzlib\.h$"), ("src/codec",)),
     (re.compile(r"^curl/"), ("src/services/openstack",)),
 )
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <bzlib.h>
 #include <zlib.h>
 
 #define TYPE_SKESK 3
@@ -138,6 +139,19 @@ void build_deflate(struct octets *out, bool has_wrapper, const void *content, si
     (void)deflateEnd(&zlib);
 }
 
+void build_bzip2(struct octets *out, const void *content, size_t size)
+{
+    unsigned room = (unsigned)(size + size / 100 + 600);
+    CLEANUP(memory_free) char *compressed = malloc(room);
+
+    /* libbz2 does not write to its input. */
+    if (compressed == NULL ||
+        BZ2_bzBuffToBuffCompress(compressed, &room, size == 0 ? "" : (char *)(uintptr_t)content,
+                                 (unsigned)size, 9, 0, 0) != BZ_OK)
+        abort();
+    octets_add(out, compressed, room);
+}
+
 void build_compressed(struct octets *out, enum framing framing, unsigned algorithm,
                       const void *packets, size_t size)
 {
@@ -146,6 +160,8 @@ void build_compressed(struct octets *out, enum framing framing, unsigned algorit
     octets_add_u8(&body, algorithm);
     if (algorithm == 1 || algorithm == 2)
         build_deflate(&body, algorithm == 2, packets, size);
+    else if (algorithm == 3)
+        build_bzip2(&body, packets, size);
     else
         octets_add(&body, packets, size);
     build_packet(out, TYPE_COMPRESSED, framing, body.data, body.size);

@@ -34,13 +34,16 @@ void build_literal(struct octets *out, enum framing framing, const void *content
 /** Appends the body of such a packet alone. */
 void build_literal_body(struct octets *out, const void *content, size_t size);
 
-/** Appends a compressed data packet; algorithm 0, 1 (ZIP) or 2 (ZLIB) is applied to `packets`,
+/** Appends a compressed data packet; algorithm 0, 1 (ZIP), 2 (ZLIB) or 3 (BZip2) is applied to `packets`,
  *  for any other number they are taken as they are. */
 void build_compressed(struct octets *out, enum framing framing, unsigned algorithm,
                       const void *packets, size_t size);
 
 /** Appends what zlib makes of `content`: raw DEFLATE, or with the ZLIB wrapper. */
 void build_deflate(struct octets *out, bool has_wrapper, const void *content, size_t size);
+
+/** Appends what libbz2 makes of `content`, in blocks of 900,000 bytes. */
+void build_bzip2(struct octets *out, const void *content, size_t size);
 
 /** How a session key is given. All zero but the first three: type 0, no encrypted key. Versions 5
  *  and 6 always encrypt `session_key`. */

@@ -1,47 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/openpgp/compressed.h"
 
-#include "codec/openpgp/algorithm.h"
+#include "codec/openpgp/decompressor.h"
 #include "codec/openpgp/message_damaged.h"
 #include "glancefs/limits.h"
 
-#include <assert.h>
 #include <stdlib.h>
-
-#define ZLIB_CONST
-#include <zlib.h>
-
-/* zlib's name for a DEFLATE stream without wrapper: a negative window size, in bits. */
-#define RAW_DEFLATE_WINDOW_BITS (-15)
-#define ZLIB_WINDOW_BITS 15
 
 struct compressed {
     struct byte_stream stream;
     struct packet_body *body;
     const uint64_t *base_bytes;
     uint64_t produced; /* bytes */
-    uint64_t consumed; /* bytes of the body up to the end of zlib's stream */
+    uint64_t consumed; /* bytes of the body up to the end of the compressed stream */
     uint64_t padding;  /* bytes of the body after that */
-    bool is_deflated;
+    struct decompressor *decompressor; /* NULL for stored data */
     bool may_be_padded;
-    bool is_initialised; /* zlib has state to free */
-    bool has_ended;      /* zlib saw the end of its stream */
-    z_stream zlib;
+    bool has_ended; /* the compressed stream has */
 };
-
-static void *allocate_in_arena(void *arena, unsigned count, unsigned size)
-{
-    size_t bytes;
-
-    if (__builtin_mul_overflow((size_t)count, (size_t)size, &bytes))
-        return Z_NULL;
-    return secure_arena_allocate(arena, bytes);
-}
-
-static void release_in_arena(void *arena, void *memory)
-{
-    secure_arena_release(arena, memory);
-}
 
 static int read_stored(struct byte_stream *stream, void *buffer, size_t size, struct cancel *cancel,
                        size_t *ret_size, struct error *err)
@@ -51,28 +27,26 @@ static int read_stored(struct byte_stream *stream, void *buffer, size_t size, st
     return byte_stream_read(&compressed->body->stream, buffer, size, cancel, ret_size, err);
 }
 
-/* Feeds what the body has at hand, straight out of the layer below; nothing when it has ended. */
-static int inflate_some(struct compressed *compressed, struct cancel *cancel, struct error *err)
+/* Feeds what the body has at hand, straight out of the layer below. Where that has ended, only what
+ * the decompressor still holds can come. */
+static int decompress_some(struct compressed *compressed, uint8_t *out, size_t out_size,
+                           struct cancel *cancel, size_t *ret_size, struct error *err)
 {
-    const uint8_t *bytes;
-    size_t size;
-    int result;
+    struct decompressor_buffers buffers = {.out = out, .out_size = out_size};
+    size_t fed;
 
-    if (packet_body_peek(compressed->body, cancel, &bytes, &size, err) < 0)
+    if (packet_body_peek(compressed->body, cancel, &buffers.in, &buffers.in_size, err) < 0)
         return -1;
-    assert(size <= UINT32_MAX);
-    compressed->zlib.next_in = bytes;
-    compressed->zlib.avail_in = (unsigned)size;
-    result = inflate(&compressed->zlib, Z_NO_FLUSH);
-    packet_body_skip(compressed->body, size - compressed->zlib.avail_in);
-    compressed->consumed += size - compressed->zlib.avail_in;
-    if (result == Z_MEM_ERROR)
-        return error_set(err, ERROR_EXHAUSTED, "out of locked memory");
-    if (result == Z_BUF_ERROR && size == 0)
+    if (buffers.in_size > UINT32_MAX)
+        buffers.in_size = UINT32_MAX;
+    fed = buffers.in_size;
+    if (decompressor_step(compressed->decompressor, &buffers, &compressed->has_ended, err) < 0)
+        return -1;
+    packet_body_skip(compressed->body, fed - buffers.in_size);
+    compressed->consumed += fed - buffers.in_size;
+    *ret_size = out_size - buffers.out_size;
+    if (fed == 0 && *ret_size == 0 && !compressed->has_ended)
         return message_damaged(err);
-    if (result != Z_OK && result != Z_STREAM_END && result != Z_BUF_ERROR)
-        return message_damaged(err);
-    compressed->has_ended = result == Z_STREAM_END;
     return 0;
 }
 
@@ -96,7 +70,7 @@ static uint64_t padme(uint64_t length)
     return (length + mask) & ~mask;
 }
 
-/* Nothing may follow zlib's stream, with one exception: by default sq 0.x hides the length of a
+/* Nothing may follow the compressed stream, with one exception: by default sq 0.x hides the length of a
  * message by random octets after the end of raw DEFLATE data, as many as make a Padmé length. */
 static int finish_body(struct compressed *compressed, struct cancel *cancel, struct error *err)
 {
@@ -117,18 +91,16 @@ static int finish_body(struct compressed *compressed, struct cancel *cancel, str
     return 0;
 }
 
-static int read_deflated(struct byte_stream *stream, void *buffer, size_t size,
-                         struct cancel *cancel, size_t *ret_size, struct error *err)
+static int read_compressed(struct byte_stream *stream, void *buffer, size_t size,
+                           struct cancel *cancel, size_t *ret_size, struct error *err)
 {
     struct compressed *compressed = (struct compressed *)stream;
-    const unsigned room = size < UINT32_MAX ? (unsigned)size : UINT32_MAX;
+    const size_t room = size < UINT32_MAX ? size : UINT32_MAX;
 
-    compressed->zlib.next_out = buffer;
-    compressed->zlib.avail_out = room;
-    while (compressed->zlib.avail_out == room && !compressed->has_ended)
-        if (inflate_some(compressed, cancel, err) < 0)
+    *ret_size = 0;
+    while (*ret_size == 0 && !compressed->has_ended)
+        if (decompress_some(compressed, buffer, room, cancel, ret_size, err) < 0)
             return -1;
-    *ret_size = room - compressed->zlib.avail_out;
     compressed->produced += *ret_size;
     if (*ret_size == 0)
         return finish_body(compressed, cancel, err);
@@ -136,21 +108,7 @@ static int read_deflated(struct byte_stream *stream, void *buffer, size_t size,
 }
 
 static const struct byte_stream_ops stored_ops = {.read = read_stored};
-static const struct byte_stream_ops deflated_ops = {.read = read_deflated};
-
-static int start_inflate(struct compressed *compressed, struct secure_arena *arena, int window_bits,
-                         struct error *err)
-{
-    compressed->stream.ops = &deflated_ops;
-    compressed->is_deflated = true;
-    compressed->zlib.zalloc = allocate_in_arena;
-    compressed->zlib.zfree = release_in_arena;
-    compressed->zlib.opaque = arena;
-    if (inflateInit2(&compressed->zlib, window_bits) != Z_OK)
-        return error_set(err, ERROR_EXHAUSTED, "out of locked memory");
-    compressed->is_initialised = true;
-    return 0;
-}
+static const struct byte_stream_ops compressed_ops = {.read = read_compressed};
 
 static int start(struct compressed *compressed, struct secure_arena *arena, uint8_t algorithm,
                  struct error *err)
@@ -160,12 +118,11 @@ static int start(struct compressed *compressed, struct secure_arena *arena, uint
         compressed->stream.ops = &stored_ops;
         return 0;
     case COMPRESSION_ID_ZIP:
-        compressed->may_be_padded = true;
-        return start_inflate(compressed, arena, RAW_DEFLATE_WINDOW_BITS, err);
     case COMPRESSION_ID_ZLIB:
-        return start_inflate(compressed, arena, ZLIB_WINDOW_BITS, err);
     case COMPRESSION_ID_BZIP2:
-        return error_set(err, ERROR_UNSUPPORTED, "BZip2 compression is not supported");
+        compressed->stream.ops = &compressed_ops;
+        compressed->may_be_padded = algorithm == COMPRESSION_ID_ZIP;
+        return decompressor_new(algorithm, arena, &compressed->decompressor, err);
     default:
         return error_set(err, ERROR_UNSUPPORTED, "compression algorithm %u is not supported",
                          algorithm);
@@ -194,8 +151,7 @@ void compressed_free(struct compressed *compressed)
 {
     if (compressed == NULL)
         return;
-    if (compressed->is_initialised)
-        (void)inflateEnd(&compressed->zlib);
+    decompressor_free(compressed->decompressor);
     free(compressed);
 }
 
@@ -204,7 +160,7 @@ struct byte_stream *compressed_stream(struct compressed *compressed)
     return &compressed->stream;
 }
 
-bool compressed_is_deflated(const struct compressed *compressed)
+bool compressed_is_stored(const struct compressed *compressed)
 {
-    return compressed->is_deflated;
+    return compressed->decompressor == NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Compressed Data packet (RFC 9580 section 5.6): its content as a stream. ZIP (raw DEFLATE) and
- * ZLIB by zlib, whose state lives in the arena; uncompressed is passed through.
+ * Compressed Data packet (RFC 9580 section 5.6): its content as a stream. ZIP, ZLIB and BZip2 are
+ * decompressed, with state in the arena (decompressor.h); uncompressed is passed through.
  */
 #ifndef CODEC_OPENPGP_COMPRESSED_H
 #define CODEC_OPENPGP_COMPRESSED_H
@@ -16,7 +16,7 @@ struct compressed;
  * LIMIT_EXPANSION_RATIO times that may (ERROR_TOO_LARGE from a read). Counting from the bottom
  * makes compressed data inside compressed data no way around it.
  *
- * ERROR_UNSUPPORTED: BZip2 or an unknown algorithm. ERROR_EXHAUSTED: the arena is full. Damaged or
+ * ERROR_UNSUPPORTED: an unknown algorithm. ERROR_EXHAUSTED: the arena is full. Damaged or
  * cut data is the uniform error of a read, and so is trailing data, but for the padding of sq 0.x.
  */
 int compressed_new(struct packet_body *body, struct secure_arena *arena, const uint64_t *base_bytes,
@@ -29,7 +29,7 @@ DEFINE_CLEANUP(struct compressed, compressed_free)
 /** The content, plain. */
 struct byte_stream *compressed_stream(struct compressed *compressed);
 
-/** False for the algorithm "uncompressed". */
-bool compressed_is_deflated(const struct compressed *compressed);
+/** True for the algorithm "uncompressed". */
+bool compressed_is_stored(const struct compressed *compressed);
 
 #endif

@@ -79,7 +79,7 @@ static int enter_compressed(struct literal_message *message, struct cancel *canc
     if (compressed_new(&level->body, message->arena, message->plaintext_bytes, cancel,
                        &level->compressed, err) < 0)
         return -1;
-    if (compressed_is_deflated(level->compressed))
+    if (!compressed_is_stored(level->compressed))
         message->is_compressed = true;
     return enter_level(message, compressed_stream(level->compressed), err);
 }

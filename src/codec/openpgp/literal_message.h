@@ -48,7 +48,7 @@ void literal_message_note(struct literal_message *message, struct packet_index *
  *  BYTE_SOURCE_SIZE_UNKNOWN. */
 uint64_t literal_message_remaining(struct literal_message *message);
 
-/** True when the literal stands in DEFLATE-compressed data. */
+/** True when the literal stands in data that is compressed, and not merely stored. */
 bool literal_message_is_compressed(const struct literal_message *message);
 
 /** The uniform error unless the content was read to its end and all containers end there, with

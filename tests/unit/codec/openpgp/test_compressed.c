@@ -37,15 +37,15 @@ static void decompresses_every_algorithm_framing_and_step(void **state)
     (void)state;
     /* The second half repeats the first: something to compress. */
     memcpy(content + 1500, content, 1500);
-    for (size_t i = 0; i < 3 * ELEMENTS_OF(framings) * ELEMENTS_OF(steps); i++) {
+    for (size_t i = 0; i < 4 * ELEMENTS_OF(framings) * ELEMENTS_OF(steps); i++) {
         CLEANUP(octets_clear) struct octets packet = {0};
         CLEANUP(octets_clear) struct octets got = {0};
         struct error err = ERROR_INIT;
 
-        build_compressed(&packet, framings[i / 3 % ELEMENTS_OF(framings)], (unsigned)(i % 3),
+        build_compressed(&packet, framings[i / 4 % ELEMENTS_OF(framings)], (unsigned)(i % 4),
                          content, 3000);
         assert_succeeds(
-            decompress(&packet, &plenty, steps[i / 3 / ELEMENTS_OF(framings)], &got, &err));
+            decompress(&packet, &plenty, steps[i / 4 / ELEMENTS_OF(framings)], &got, &err));
         assert_int_equal(got.size, 3000);
         assert_memory_equal(got.data, content, 3000);
     }
@@ -54,7 +54,7 @@ static void decompresses_every_algorithm_framing_and_step(void **state)
 static void nothing_compressed_is_nothing(void **state)
 {
     (void)state;
-    for (unsigned algorithm = 0; algorithm < 3; algorithm++) {
+    for (unsigned algorithm = 0; algorithm < 4; algorithm++) {
         CLEANUP(octets_clear) struct octets packet = {0};
         CLEANUP(octets_clear) struct octets got = {0};
         struct error err = ERROR_INIT;
@@ -70,11 +70,14 @@ static void a_stream_cut_anywhere_is_damage(void **state)
     CLEANUP(memory_free) uint8_t *content = pseudo_random_bytes(9, 200);
 
     (void)state;
-    for (unsigned algorithm = 1; algorithm < 3; algorithm++) {
+    for (unsigned algorithm = 1; algorithm < 4; algorithm++) {
         CLEANUP(octets_clear) struct octets deflated = {0};
 
         octets_add_u8(&deflated, algorithm);
-        build_deflate(&deflated, algorithm == 2, content, 200);
+        if (algorithm == 3)
+            build_bzip2(&deflated, content, 200);
+        else
+            build_deflate(&deflated, algorithm == 2, content, 200);
         for (size_t size = 1; size < deflated.size; size++) {
             CLEANUP(octets_clear) struct octets packet = {0};
             CLEANUP(octets_clear) struct octets got = {0};
@@ -146,6 +149,96 @@ static void nothing_may_follow_a_zlib_stream(void **state)
     }
 }
 
+static void nothing_may_follow_a_bzip2_stream(void **state)
+{
+    (void)state;
+    for (size_t padding = 0; padding < 40; padding++) {
+        CLEANUP(octets_clear) struct octets body = {0};
+        CLEANUP(octets_clear) struct octets packet = {0};
+        CLEANUP(octets_clear) struct octets got = {0};
+        struct error err = ERROR_INIT;
+
+        octets_add_u8(&body, 3);
+        build_bzip2(&body, "content", 7);
+        octets_add_run(&body, 0x99, padding);
+        build_packet(&packet, 8, FRAMING_SHORTEST, body.data, body.size);
+        if (padding == 0)
+            assert_succeeds(decompress(&packet, &plenty, 64, &got, &err));
+        else
+            assert_fails(ERROR_CORRUPT, decompress(&packet, &plenty, 64, &got, &err));
+    }
+}
+
+/* Every flipped bit changes the CRC of a block, or what the decoder thinks of the stream. */
+static void no_flipped_bit_of_a_bzip2_stream_goes_unseen(void **state)
+{
+    CLEANUP(memory_free) uint8_t *content = pseudo_random_bytes(14, 60);
+    CLEANUP(octets_clear) struct octets body = {0};
+    unsigned seen = 0;
+
+    (void)state;
+    octets_add_u8(&body, 3);
+    build_bzip2(&body, content, 60);
+    for (size_t bit = 8; bit < 8 * body.size; bit++) {
+        CLEANUP(octets_clear) struct octets packet = {0};
+        CLEANUP(octets_clear) struct octets got = {0};
+        struct error err = ERROR_INIT;
+
+        body.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        build_packet(&packet, 8, FRAMING_SHORTEST, body.data, body.size);
+        if (decompress(&packet, &plenty, 64, &got, &err) < 0) {
+            assert_int_equal(err.kind, ERROR_CORRUPT);
+            seen++;
+        } else {
+            /* Bits without a meaning: the block size, table entries that no symbol uses. */
+            assert_int_equal(got.size, 60);
+            assert_memory_equal(got.data, content, 60);
+        }
+        body.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
+    assert_in_range(seen, 6 * body.size, 8 * body.size);
+}
+
+/* Blocks of the largest size: their state is made when the stream says so, and may not fit then. */
+static void bzip2_says_so_when_locked_memory_is_used_up(void **state)
+{
+    CLEANUP(memory_free) uint8_t *content = pseudo_random_bytes(15, 3000000);
+    CLEANUP(octets_clear) struct octets packet = {0};
+    CLEANUP(octets_clear) struct octets all = {0};
+    struct error err = ERROR_INIT;
+    struct bed_hoard hoard;
+
+    (void)state;
+    build_compressed(&packet, FRAMING_PARTIAL_512, 3, content, 3000000);
+    for (size_t left = 0; left < 3 * MIB; left += MIB) {
+        CLEANUP(octets_clear) struct octets got = {0};
+        int result;
+
+        bed_hoard_memory(&hoard, left);
+        result = decompress(&packet, &plenty, 4096, &got, &err);
+        bed_give_back(&hoard);
+        assert_int_equal(result, -1);
+        assert_int_equal(err.kind, ERROR_EXHAUSTED);
+    }
+    assert_succeeds(decompress(&packet, &plenty, 100000, &all, &err));
+    assert_int_equal(all.size, 3000000);
+    assert_memory_equal(all.data, content, 3000000);
+}
+
+static void bzip2_expands_as_far_as_the_ratio_allows(void **state)
+{
+    CLEANUP(memory_free) uint8_t *zeros = calloc(1, 4 * MIB);
+    CLEANUP(octets_clear) struct octets packet = {0};
+    CLEANUP(octets_clear) struct octets got = {0};
+    const uint64_t too_few = 4 * MIB / LIMIT_EXPANSION_RATIO / 2;
+    struct error err = ERROR_INIT;
+
+    (void)state;
+    assert_non_null(zeros);
+    build_compressed(&packet, FRAMING_SHORTEST, 3, zeros, 4 * MIB);
+    assert_fails(ERROR_TOO_LARGE, decompress(&packet, &too_few, 65536, &got, &err));
+}
+
 static void a_stream_that_is_none_is_damage(void **state)
 {
     static const struct {
@@ -156,6 +249,10 @@ static void a_stream_that_is_none_is_damage(void **state)
         {"\x01\x07\x00\x00", 4},                     /* block type 3 */
         {"\x02\x78\xbb\x00\x00\x00\x01\x00", 8},     /* wants a preset dictionary */
         {"\x02\x78\x9c\x03\x00\x00\x00\x00\x02", 9}, /* the Adler-32 is wrong */
+        {"\x03ZZh9", 5},                             /* not BZip2's magic */
+        {"\x03"
+         "BZh0",
+         5}, /* blocks of no size */
     };
 
     (void)state;
@@ -175,7 +272,7 @@ static void names_algorithms_it_does_not_support(void **state)
     static const struct {
         unsigned algorithm;
         const char *text;
-    } algorithms[] = {{3, "BZip2"}, {4, "algorithm 4"}, {110, "algorithm 110"}};
+    } algorithms[] = {{4, "algorithm 4"}, {110, "algorithm 110"}};
 
     (void)state;
     for (size_t i = 0; i < ELEMENTS_OF(algorithms); i++) {
@@ -247,10 +344,10 @@ static void says_so_when_locked_memory_is_used_up(void **state)
     }
 }
 
-static void tells_deflated_data_from_stored(void **state)
+static void tells_compressed_data_from_stored(void **state)
 {
     (void)state;
-    for (unsigned algorithm = 0; algorithm < 3; algorithm++) {
+    for (unsigned algorithm = 0; algorithm < 4; algorithm++) {
         CLEANUP(compressed_free) struct compressed *compressed = NULL;
         CLEANUP(octets_clear) struct octets packet = {0};
         struct packet_fixture fixture;
@@ -260,7 +357,7 @@ static void tells_deflated_data_from_stored(void **state)
         packet_fixture_start(&fixture, &packet, NULL);
         assert_succeeds(
             compressed_new(&fixture.body, bed_arena(), &plenty, NULL, &compressed, &err));
-        assert_int_equal(compressed_is_deflated(compressed), algorithm != 0);
+        assert_int_equal(compressed_is_stored(compressed), algorithm == 0);
         packet_fixture_stop(&fixture);
     }
     compressed_free(NULL);
@@ -275,12 +372,16 @@ int main(void)
         bed_test(a_packet_without_an_algorithm_is_damage),
         bed_test(raw_deflate_may_be_padded_to_a_padme_length),
         bed_test(nothing_may_follow_a_zlib_stream),
+        bed_test(nothing_may_follow_a_bzip2_stream),
+        bed_test(no_flipped_bit_of_a_bzip2_stream_goes_unseen),
+        bed_test(bzip2_says_so_when_locked_memory_is_used_up),
+        bed_test(bzip2_expands_as_far_as_the_ratio_allows),
         bed_test(a_stream_that_is_none_is_damage),
         bed_test(names_algorithms_it_does_not_support),
         bed_test(expands_as_far_as_the_ratio_allows),
         bed_test(small_output_is_not_judged),
         bed_test(says_so_when_locked_memory_is_used_up),
-        bed_test(tells_deflated_data_from_stored),
+        bed_test(tells_compressed_data_from_stored),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
