@@ -6,8 +6,11 @@
 #include "services/http_status.h"
 #include "services/json_document.h"
 
+#include <limits.h>
+
 #define NANOSECONDS_PER_MILLISECOND (NANOSECONDS_PER_SECOND / 1000)
 #define DELAY_MAXIMUM_MS (24 * 3600 * 1000)
+#define PAUSE_MS 10
 
 /* A member in minimum…maximum; 0 when absent. */
 static int read_number(struct json_object *document, const char *name, int minimum, int maximum,
@@ -53,4 +56,22 @@ int local_fault_apply(struct json_object *document, struct cancel *cancel, struc
     if (status != 0)
         return error_set(err, http_status_error_kind(status), "the service answered %d", status);
     return 0;
+}
+
+int local_fault_stop(struct json_object *document, uint64_t *ret, struct error *err)
+{
+    int stop;
+
+    *ret = UINT64_MAX;
+    if (json_object_object_get(document, "glancefs_test_stop_at") == NULL)
+        return 0;
+    if (read_number(document, "glancefs_test_stop_at", 0, INT_MAX, &stop, err) < 0)
+        return -1;
+    *ret = (uint64_t)stop;
+    return 0;
+}
+
+int local_fault_pause(struct cancel *cancel, struct error *err)
+{
+    return wait_milliseconds(PAUSE_MS, cancel, err);
 }

@@ -398,8 +398,9 @@ static int open_data(int fd, const char *id, uint64_t offset, struct byte_source
     return 0;
 }
 
-static int copy_out(struct byte_source *data, uint64_t offset, struct byte_sink *sink,
-                    struct cancel *cancel, struct error *err)
+/* Copies up to byte `end`, or to the end of the data; *offset follows. */
+static int copy_out(struct byte_source *data, uint64_t *offset, uint64_t end,
+                    struct byte_sink *sink, struct cancel *cancel, struct error *err)
 {
     CLEANUP(memory_free) char *buffer = malloc(COPY_BYTES);
     size_t size;
@@ -407,13 +408,32 @@ static int copy_out(struct byte_source *data, uint64_t offset, struct byte_sink 
     if (buffer == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     do {
+        const uint64_t rest = end - *offset;
+
         if (cancel_check(cancel, err) < 0 ||
-            byte_source_pread(data, buffer, COPY_BYTES, offset, cancel, &size, err) < 0)
+            byte_source_pread(data, buffer, rest < COPY_BYTES ? (size_t)rest : COPY_BYTES, *offset,
+                              cancel, &size, err) < 0)
             return -1;
         if (size > 0 && byte_sink_write(sink, buffer, size, cancel, err) < 0)
             return -1;
-        offset += size;
+        *offset += size;
     } while (size > 0);
+    return 0;
+}
+
+/* The record has to say that the download may go on, past `offset`: *ret is how far. */
+static int wait_to_go_on(struct image_service *service, const char *id, uint64_t offset,
+                         struct cancel *cancel, uint64_t *ret, struct error *err)
+{
+    do {
+        CLEANUP(json_object_put) struct json_object *entity = NULL;
+        int fd;
+
+        if (local_fault_pause(cancel, err) < 0 ||
+            read_answering(service, id, cancel, &fd, &entity, err) < 0 ||
+            local_fault_stop(entity, ret, err) < 0)
+            return -1;
+    } while (*ret <= offset);
     return 0;
 }
 
@@ -425,13 +445,19 @@ static int download(struct image_service *service, const struct image_record *re
     CLEANUP(byte_source_free) struct byte_source *data = NULL;
     const char *id = image_record_id(record);
     enum image_status status;
+    uint64_t stop;
     int fd;
 
     if (read_answering(service, id, cancel, &fd, &entity, err) < 0 ||
         local_record_status(entity, &status, err) < 0 || check_may_download(id, status, err) < 0 ||
-        open_data(fd, id, offset, &data, err) < 0)
+        local_fault_stop(entity, &stop, err) < 0 || open_data(fd, id, offset, &data, err) < 0)
         return -1;
-    return copy_out(data, offset, sink, cancel, err);
+    while (stop != UINT64_MAX) {
+        if ((stop > offset && copy_out(data, &offset, stop, sink, cancel, err) < 0) ||
+            wait_to_go_on(service, id, offset, cancel, &stop, err) < 0)
+            return -1;
+    }
+    return copy_out(data, &offset, stop, sink, cancel, err);
 }
 
 static int upload(struct image_service *service, const char *id, struct byte_source *data,

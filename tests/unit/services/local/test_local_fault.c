@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "local_cloud_fixture.h"
 #include "support/crypto_arena.h"
+#include "support/delay.h"
 #include "support/memory_sink.h"
 #include "support/memory_source.h"
 #include "support/testing.h"
@@ -113,6 +114,37 @@ static void values_out_of_range_are_refused(void **state)
                      image_service_get(fixture->cloud->images, IMAGE_ID, NULL, &record, &err));
         assert_message_has("glancefs_test_");
     }
+}
+
+static void *lift_stop(void *argument)
+{
+    struct local_cloud_fixture *fixture = argument;
+    struct error err = ERROR_INIT;
+
+    (void)delay(50, NULL, &err);
+    write_image_file(fixture, IMAGE_ID, ".json", "{\"status\":\"active\"}");
+    return NULL;
+}
+
+static void a_download_stops_as_long_as_the_record_says(void **state)
+{
+    CLEANUP(local_cloud_fixture_free)
+    struct local_cloud_fixture *fixture = local_cloud_fixture_new(*state);
+    CLEANUP(image_record_unref) struct image_record *record = parse_active();
+    CLEANUP(memory_sink_record) struct memory_sink_record got = {0};
+    CLEANUP(byte_sink_free) struct byte_sink *sink = memory_sink_new(&got, NULL);
+    struct error err = ERROR_INIT;
+    pthread_t lifter;
+
+    write_image_file(fixture, IMAGE_ID, ".data", "0123456789");
+    write_image_file(fixture, IMAGE_ID, ".json",
+                     "{\"status\":\"active\",\"glancefs_test_stop_at\":4}");
+    assert_int_equal(pthread_create(&lifter, NULL, lift_stop, fixture), 0);
+    assert_succeeds(image_service_download(fixture->cloud->images, record, 0, sink, NULL, &err));
+    assert_int_equal(pthread_join(lifter, NULL), 0);
+    assert_int_equal(got.size, 10);
+    assert_memory_equal(got.bytes, "0123456789", 10);
+    assert_true(got.writes >= 2);
 }
 
 static void a_delay_passes_before_the_answer(void **state)
@@ -226,6 +258,7 @@ int main(void)
         cmocka_unit_test(a_record_forces_the_error_of_a_status),
         cmocka_unit_test(a_secret_forces_the_error_of_a_status),
         cmocka_unit_test(values_out_of_range_are_refused),
+        cmocka_unit_test(a_download_stops_as_long_as_the_record_says),
         cmocka_unit_test(a_delay_passes_before_the_answer),
         cmocka_unit_test(a_list_does_not_wait_for_a_slow_image),
         cmocka_unit_test(every_wait_ends_when_cancelled),
