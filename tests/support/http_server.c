@@ -18,6 +18,7 @@
 #define MAXIMUM_CONNECTIONS 32
 #define MAXIMUM_REQUESTS 64
 #define MAXIMUM_ANSWERS 32
+#define MAXIMUM_TEXTS 128
 
 struct connection {
     int fd; /* -1: free */
@@ -35,6 +36,8 @@ struct http_server {
     pthread_mutex_t mutex; /* guards what follows */
     struct http_server_answer answers[MAXIMUM_ANSWERS];
     size_t answer_count, next_answer;
+    char *texts[MAXIMUM_TEXTS]; /* of all answers ever: the thread may still send one */
+    size_t text_count;
     unsigned used; /* how often the next answer was given */
     char *requests[MAXIMUM_REQUESTS];
     size_t request_count;
@@ -227,10 +230,27 @@ void http_server_free(struct http_server *server)
             connection_close(&server->connections[i]);
     for (size_t i = 0; i < server->request_count; i++)
         free(server->requests[i]);
+    for (size_t i = 0; i < server->text_count; i++)
+        free(server->texts[i]);
     (void)close(server->listener);
     (void)close(server->stop);
     (void)pthread_mutex_destroy(&server->mutex);
     free(server);
+}
+
+/* Makes the text the server's own. */
+static struct http_server_answer keep_answer(struct http_server *server,
+                                             struct http_server_answer answer)
+{
+    const size_t size = answer.size == 0 ? strlen(answer.text) : answer.size;
+    char *text = malloc(size + 1);
+
+    must(text != NULL && server->text_count < MAXIMUM_TEXTS, "memory");
+    memcpy(text, answer.text, size);
+    text[size] = '\0';
+    server->texts[server->text_count++] = text;
+    answer.text = text;
+    return answer;
 }
 
 void http_server_script(struct http_server *server, const struct http_server_answer *answers,
@@ -238,7 +258,8 @@ void http_server_script(struct http_server *server, const struct http_server_ans
 {
     must(count <= MAXIMUM_ANSWERS, "too many answers");
     (void)pthread_mutex_lock(&server->mutex);
-    memcpy(server->answers, answers, count * sizeof *answers);
+    for (size_t i = 0; i < count; i++)
+        server->answers[i] = keep_answer(server, answers[i]);
     server->answer_count = count;
     server->next_answer = 0;
     server->used = 0;

@@ -19,7 +19,7 @@ enum http_server_end {
     HTTP_SERVER_HANG,  /* stays open, silent, until the server is freed */
 };
 
-/** One answer; texts are borrowed until the server is freed. */
+/** One answer. */
 struct http_server_answer {
     const char *text;  /* head and body as sent; "" to say nothing at all */
     size_t size;       /* bytes of it; 0: strlen */
@@ -37,7 +37,7 @@ struct http_server *http_server_new(void);
 void http_server_free(struct http_server *server);
 DEFINE_CLEANUP(struct http_server, http_server_free)
 
-/** The answers to the next requests, instead of those before. Kept as a copy of the array. */
+/** The answers to the next requests, instead of those before. Everything is copied. */
 void http_server_script(struct http_server *server, const struct http_server_answer *answers,
                         size_t count);
 

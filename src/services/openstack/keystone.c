@@ -183,23 +183,30 @@ static enum turn take_turn(struct keystone *keystone, const struct token *reject
     return turn;
 }
 
-/* Ends our turn: `token` is the new one, whose reference we take, or NULL for the failure `err`. */
-static void end_turn(struct keystone *keystone, struct token *token, const struct error *err)
+/* Both end our turn. The first takes over the reference. */
+static void end_turn_with(struct keystone *keystone, struct token *token)
 {
-    struct token *old = NULL;
+    struct token *old;
 
     monitor_lock(&keystone->monitor);
+    old = keystone->token;
+    keystone->token = token;
     keystone->is_asking = false;
-    if (token != NULL) {
-        old = keystone->token;
-        keystone->token = token;
-    } else if (err->kind != ERROR_CANCELLED) {
+    monitor_changed(&keystone->monitor);
+    monitor_unlock(&keystone->monitor);
+    token_unref(old);
+}
+
+static void end_turn_without(struct keystone *keystone, const struct error *err)
+{
+    monitor_lock(&keystone->monitor);
+    keystone->is_asking = false;
+    if (err->kind != ERROR_CANCELLED) {
         keystone->failure = *err;
         keystone->failures++;
     }
     monitor_changed(&keystone->monitor);
     monitor_unlock(&keystone->monitor);
-    token_unref(old);
 }
 
 int keystone_token(struct keystone *keystone, const struct token *rejected, struct cancel *cancel,
@@ -211,10 +218,10 @@ int keystone_token(struct keystone *keystone, const struct token *rejected, stru
     if (turn != TURN_ASK)
         return turn == TURN_FAILED ? -1 : 0;
     if (ask(keystone, cancel, &token, err) < 0) {
-        end_turn(keystone, NULL, err);
+        end_turn_without(keystone, err);
         return -1;
     }
     *ret = token_ref(token);
-    end_turn(keystone, steal(&token), NULL);
+    end_turn_with(keystone, steal(&token));
     return 0;
 }

@@ -195,10 +195,10 @@ static void a_home_directory_is_written_as_a_tilde(void **state)
     struct error err = ERROR_INIT;
 
     set_environment(sources);
-    set_variable(sources, "HOME=/home");
+    set_variable(sources, "HOME=/srv/demo");
     set_variable(sources, "OS_CACERT=~/ca.pem");
     assert_succeeds(find(sources, NULL, &credentials, &err));
-    assert_string_equal(credentials->cafile, "/home/ca.pem");
+    assert_string_equal(credentials->cafile, "/srv/demo/ca.pem");
     assert_string_equal(credentials->interface, "public");
 }
 
