@@ -241,8 +241,8 @@ static void a_read_that_fails_leaves_the_position_where_it_was(void **state)
 
         start(&fixture, algorithm, FRAMING_PARTIAL_512);
         for (size_t i = 0; i < ELEMENTS_OF(sizes); i++) {
-            CLEANUP(byte_source_free) struct byte_source *source = NULL;
             struct flaky_source flaky;
+            CLEANUP(byte_source_free) struct byte_source *source = NULL;
 
             start_flaky(&flaky, &fixture, 0, &source);
             assert_in_range(read_stubbornly(source, &flaky, fixture.content, sizes[i]), 1, 100);
@@ -255,9 +255,9 @@ static void a_read_that_fails_leaves_the_position_where_it_was(void **state)
  * are left keeps them. */
 static void bytes_kept_after_a_failure_serve_reads_of_any_size(void **state)
 {
-    CLEANUP(byte_source_free) struct byte_source *source = NULL;
     struct flaky_source flaky;
     struct fixture fixture;
+    CLEANUP(byte_source_free) struct byte_source *source = NULL;
     struct error err = ERROR_INIT;
     CLEANUP(memory_free) uint8_t *buffer = malloc(MIB);
     uint64_t position = 0;
@@ -280,9 +280,9 @@ static void bytes_kept_after_a_failure_serve_reads_of_any_size(void **state)
 
 static void a_failure_without_memory_to_keep_bytes_is_final(void **state)
 {
-    CLEANUP(byte_source_free) struct byte_source *source = NULL;
     struct flaky_source flaky;
     struct fixture fixture;
+    CLEANUP(byte_source_free) struct byte_source *source = NULL;
     struct bed_hoard hoard;
     struct error err = ERROR_INIT;
     CLEANUP(memory_free) uint8_t *buffer = malloc(MIB);

@@ -57,9 +57,9 @@ static void every_shape_is_read_and_gives_a_message(void **state)
         const struct message_shape *shape = &message_shapes[i / ELEMENTS_OF(steps)];
         const struct memory_source_options forward = {.is_forward_only = true};
         CLEANUP(codec_message_unref) struct codec_message *opened = NULL;
-        CLEANUP(codec_stream_free) struct codec_stream *stream = NULL;
         CLEANUP(octets_clear) struct octets message = {0};
         CLEANUP(octets_clear) struct octets got = {0};
+        CLEANUP(codec_stream_free) struct codec_stream *stream = NULL;
         struct error err = ERROR_INIT;
         size_t more = 1;
 
@@ -81,11 +81,11 @@ static void every_shape_is_read_and_gives_a_message(void **state)
 
 static void compressed_messages_tell_no_size(void **state)
 {
-    CLEANUP(codec_stream_free) struct codec_stream *stream = NULL;
     CLEANUP(octets_clear) struct octets literal = {0};
     CLEANUP(octets_clear) struct octets packets = {0};
     CLEANUP(octets_clear) struct octets message = {0};
     CLEANUP(octets_clear) struct octets got = {0};
+    CLEANUP(codec_stream_free) struct codec_stream *stream = NULL;
     struct error err = ERROR_INIT;
 
     (void)state;
@@ -144,8 +144,8 @@ static void the_first_plaintext_needs_little_ciphertext(void **state)
 
     (void)state;
     for (size_t i = 0; i < message_shape_count; i++) {
-        CLEANUP(codec_stream_free) struct codec_stream *stream = NULL;
         CLEANUP(octets_clear) struct octets message = {0};
+        CLEANUP(codec_stream_free) struct codec_stream *stream = NULL;
         struct error err = ERROR_INIT;
         uint64_t furthest;
         uint8_t buffer[512];
@@ -168,8 +168,8 @@ static void never_much_more_is_read_than_was_given_out(void **state)
 
     (void)state;
     for (size_t i = 0; i < message_shape_count; i++) {
-        CLEANUP(codec_stream_free) struct codec_stream *stream = NULL;
         CLEANUP(octets_clear) struct octets message = {0};
+        CLEANUP(codec_stream_free) struct codec_stream *stream = NULL;
         struct error err = ERROR_INIT;
         uint64_t furthest, given = 0;
         uint8_t buffer[4096];
@@ -198,9 +198,9 @@ static void damage_shows_at_the_end_and_stays(void **state)
 
     (void)state;
     for (size_t i = 0; i < message_shape_count * 3; i++) {
-        CLEANUP(codec_stream_free) struct codec_stream *stream = NULL;
         CLEANUP(octets_clear) struct octets message = {0};
         CLEANUP(octets_clear) struct octets got = {0};
+        CLEANUP(codec_stream_free) struct codec_stream *stream = NULL;
         struct error err = ERROR_INIT;
 
         build_shape(&message, &message_shapes[i / 3], content, CONTENT_BYTES);
@@ -294,10 +294,10 @@ static void interrupted_reads_consume_nothing(void **state)
 
     (void)state;
     for (size_t i = 0; i < message_shape_count; i++) {
-        CLEANUP(codec_message_unref) struct codec_message *opened = NULL;
-        CLEANUP(codec_stream_free) struct codec_stream *stream = NULL;
-        CLEANUP(octets_clear) struct octets message = {0};
         struct flaky_source flaky = {.base = {&ops}};
+        CLEANUP(codec_message_unref) struct codec_message *opened = NULL;
+        CLEANUP(octets_clear) struct octets message = {0};
+        CLEANUP(codec_stream_free) struct codec_stream *stream = NULL;
         struct error err = ERROR_INIT;
 
         build_shape(&message, &message_shapes[i], content, CONTENT_BYTES);
@@ -316,10 +316,10 @@ static void an_interruption_behind_the_literal_is_no_damage(void **state)
     static const struct byte_source_ops ops = {
         .pread = flaky_pread, .free = flaky_free, .is_forward_only = true};
     CLEANUP(memory_free) uint8_t *content = pseudo_random_bytes(75, 2 * MIB);
-    CLEANUP(codec_stream_free) struct codec_stream *stream = NULL;
+    struct flaky_source flaky = {.base = {&ops}};
     CLEANUP(octets_clear) struct octets packets = {0};
     CLEANUP(octets_clear) struct octets message = {0};
-    struct flaky_source flaky = {.base = {&ops}};
+    CLEANUP(codec_stream_free) struct codec_stream *stream = NULL;
     struct error err = ERROR_INIT;
 
     (void)state;
@@ -425,10 +425,10 @@ static void the_first_chunk_tells_the_right_key(void **state)
     static const uint8_t right[CIPHER_MAXIMUM_KEY_BYTES] = "another key, the right one";
     const struct aead_plan plan = {
         .is_librepgp = true, .cipher = CIPHER_AES128, .aead = AEAD_ALGORITHM_OCB, .chunk_octet = 2};
-    CLEANUP(codec_stream_free) struct codec_stream *stream = NULL;
     CLEANUP(octets_clear) struct octets packets = {0};
     CLEANUP(octets_clear) struct octets message = {0};
     CLEANUP(octets_clear) struct octets got = {0};
+    CLEANUP(codec_stream_free) struct codec_stream *stream = NULL;
     uint8_t key[CIPHER_MAXIMUM_KEY_BYTES];
     struct error err = ERROR_INIT;
 
