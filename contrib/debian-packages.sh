@@ -14,7 +14,7 @@ BUILD_PACKAGES=(
 RUN_PACKAGES=(fuse3 gnupg)
 # shellcheck disable=SC2034
 TEST_PACKAGES=(
-    libcmocka-dev clang clang-format clang-tidy shellcheck
+    libcmocka-dev clang libclang-rt-dev clang-format clang-tidy shellcheck
     python3 rnp sq rsync pv curl attr qemu-utils util-linux strace
 )
 # For tests/openstack only: the three services, without those packages that would start them, and the

@@ -109,6 +109,10 @@ crash_mount_tests() { # PRESET
     /usr/bin/python3 tests/crash/run_mounted.py --glancefs "build/$1/src/cli/glancefs"
 }
 
+fuzz_tests() { # seconds a target: longer runs are made by hand
+    /usr/bin/python3 tests/fuzz/run.py --build build/fuzz --seconds 2
+}
+
 tidy_file() { # FILE
     local output model=(--extra-arg=-include "--extra-arg=$PWD/tests/lint/failure_model.h")
     [ "$1" != src/base/error.c ] || model=()
@@ -150,6 +154,8 @@ if [ $quick = yes ]; then
 else
     suite "build clang" build dev-clang
     suite "clang-tidy" clang_tidy # needs the commands of that build only
+    suite "build fuzz" build fuzz
+    after $? "fuzz" fuzz_tests
     suite "build asan" build asan
     asan=$?
     after $asan "unit asan" unit_tests asan
