@@ -12,6 +12,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -89,8 +90,13 @@ static void answer(struct tls_server *server, int fd)
 static void *serve(void *context)
 {
     struct tls_server *server = context;
+    sigset_t pipe;
     int fd;
 
+    /* OpenSSL tells a client that has gone something more; in this thread only that may happen. */
+    (void)sigemptyset(&pipe);
+    (void)sigaddset(&pipe, SIGPIPE);
+    (void)pthread_sigmask(SIG_BLOCK, &pipe, NULL);
     while ((fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC)) >= 0)
         answer(server, fd);
     return NULL;
