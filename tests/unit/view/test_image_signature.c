@@ -77,11 +77,17 @@ static void put_claim(struct view_bed *bed, const struct claim *claim)
     view_bed_put(bed, IMAGE_ID, members);
 }
 
-/* The image's own, right signature; the caller frees claim.signature. */
-static struct claim right_claim(struct view_bed *bed)
+/* The image's own signature; caller frees. */
+static char *sign_image(struct view_bed *bed)
+{
+    return sign(bed, bed->message, bed->message_size);
+}
+
+/* That it was made with rsa.key, whose certificate the key manager gets. */
+static struct claim claim_of(struct view_bed *bed, const char *signature)
 {
     put_secret(bed, CERTIFICATE_ID, "rsa.pem");
-    return (struct claim){.signature = sign(bed, bed->message, bed->message_size),
+    return (struct claim){.signature = signature,
                           .hash = "SHA-256",
                           .key_type = "RSA-PSS",
                           .certificate = CERTIFICATE_ID};
@@ -90,8 +96,8 @@ static struct claim right_claim(struct view_bed *bed)
 static void a_right_signature_opens_the_image(void **state)
 {
     struct view_bed *bed = *state;
-    struct claim claim = right_claim(bed);
-    CLEANUP(memory_free) const char *signature = claim.signature;
+    CLEANUP(memory_free) char *signature = sign_image(bed);
+    struct claim claim = claim_of(bed, signature);
 
     put_claim(bed, &claim);
     view_bed_configure(bed, "signature", "if-present");
@@ -105,8 +111,8 @@ static void a_right_signature_opens_the_image(void **state)
 static void issuers_may_stand_in_the_key_manager(void **state)
 {
     struct view_bed *bed = *state;
-    struct claim claim = right_claim(bed);
-    CLEANUP(memory_free) const char *signature = claim.signature;
+    CLEANUP(memory_free) char *signature = sign_image(bed);
+    struct claim claim = claim_of(bed, signature);
 
     put_claim(bed, &claim);
     put_secret(bed, ROOT_ID, "root.pem");
@@ -119,9 +125,9 @@ static void issuers_may_stand_in_the_key_manager(void **state)
 static void other_bytes_are_refused_and_not_kept(void **state)
 {
     struct view_bed *bed = *state;
-    struct claim claim = right_claim(bed);
-    CLEANUP(memory_free) const char *right = claim.signature;
-    CLEANUP(memory_free) const char *wrong = sign(bed, "other bytes", 11);
+    CLEANUP(memory_free) char *right = sign_image(bed);
+    struct claim claim = claim_of(bed, right);
+    CLEANUP(memory_free) char *wrong = sign(bed, "other bytes", 11);
     struct ciphertext_cache_usage usage;
     struct error err;
 
@@ -140,9 +146,9 @@ static void other_bytes_are_refused_and_not_kept(void **state)
 static void what_is_proven_for_one_claim_is_not_for_another(void **state)
 {
     struct view_bed *bed = *state;
-    struct claim claim = right_claim(bed);
-    CLEANUP(memory_free) const char *right = claim.signature;
-    CLEANUP(memory_free) const char *wrong = sign(bed, "other bytes", 11);
+    CLEANUP(memory_free) char *right = sign_image(bed);
+    struct claim claim = claim_of(bed, right);
+    CLEANUP(memory_free) char *wrong = sign(bed, "other bytes", 11);
     struct read_stream *stream;
     struct error err;
 
@@ -158,8 +164,8 @@ static void what_is_proven_for_one_claim_is_not_for_another(void **state)
 static void without_all_four_properties_an_image_is_unsigned(void **state)
 {
     struct view_bed *bed = *state;
-    const struct claim whole = right_claim(bed);
-    CLEANUP(memory_free) const char *signature = whole.signature;
+    CLEANUP(memory_free) char *signature = sign_image(bed);
+    const struct claim whole = claim_of(bed, signature);
     const struct claim claims[] = {
         {NULL, whole.hash, whole.key_type, whole.certificate},
         {whole.signature, NULL, whole.key_type, whole.certificate},
@@ -182,8 +188,8 @@ static void without_all_four_properties_an_image_is_unsigned(void **state)
 static void a_claim_that_cannot_be_judged_is_refused(void **state)
 {
     struct view_bed *bed = *state;
-    const struct claim whole = right_claim(bed);
-    CLEANUP(memory_free) const char *signature = whole.signature;
+    CLEANUP(memory_free) char *signature = sign_image(bed);
+    const struct claim whole = claim_of(bed, signature);
     const struct {
         struct claim claim;
         enum error_kind kind;
@@ -210,8 +216,8 @@ static void a_claim_that_cannot_be_judged_is_refused(void **state)
 static void a_certificate_of_a_stranger_is_not_trusted(void **state)
 {
     struct view_bed *bed = *state;
-    struct claim claim = right_claim(bed);
-    CLEANUP(memory_free) const char *signature = claim.signature;
+    CLEANUP(memory_free) char *signature = sign_image(bed);
+    struct claim claim = claim_of(bed, signature);
     struct error err;
 
     put_claim(bed, &claim);
