@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening and reading images under verify=stream, and opening again what was verified. */
+#include "glancefs/limits.h"
+#include "stream_reader.h"
+#include "support/crypto_arena.h"
+#include "support/delay.h"
+#include "view_bed.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int open_bed(void **state)
+{
+    if (view_bed_open(state) < 0)
+        return -1;
+    view_bed_configure(*state, "verify", "stream");
+    return 0;
+}
+
+static void assert_status_has(struct view_bed *bed, const char *text)
+{
+    CLEANUP(memory_free) char *status = view_bed_status(bed);
+
+    if (strstr(status, text) == NULL)
+        fail_msg("no %s in %s", text, status);
+}
+
+/* The bed's image with one byte of its message wrong; the record's hash fits it. */
+static void put_damaged(struct view_bed *bed, size_t at)
+{
+    bed->message[at] ^= 1;
+    view_bed_put(bed, IMAGE_ID, GPG_MEMBERS);
+}
+
+static void gives_the_whole_image(void **state)
+{
+    struct view_bed *bed = *state;
+
+    assert_image_sound(bed, IMAGE_ID);
+    assert_status_has(bed, "\"verify\": \"stream\"");
+    assert_status_has(bed, "\"verifications\": 1");
+}
+
+static void gives_bytes_while_the_image_arrives(void **state)
+{
+    struct view_bed *bed = *state;
+    CLEANUP(read_stream_close) struct read_stream *stream = NULL;
+    uint8_t bytes[4096];
+    struct error err = ERROR_INIT;
+    size_t got;
+
+    fake_cloud_set_delays(bed->cloud, (struct fake_cloud_delays){.download_ms = 100});
+    stream = view_bed_stream(bed, IMAGE_ID);
+    assert_true(read_stream_needs_flush(stream));
+    assert_succeeds(stream_read(stream, bytes, sizeof bytes, 0, NULL, &got, &err));
+    assert_int_equal(got, sizeof bytes);
+    assert_memory_equal(bytes, bed->plaintext, sizeof bytes);
+    assert_int_equal(fake_cloud_calls(bed->cloud).running_downloads, 1);
+    assert_status_has(bed, "\"verified\": false");
+    assert_succeeds(read_stream_flush(stream, &err));
+}
+
+static void an_image_that_arrived_is_a_verified_one(void **state)
+{
+    struct view_bed *bed = *state;
+    CLEANUP(read_stream_close) struct read_stream *first = view_bed_stream(bed, IMAGE_ID);
+    CLEANUP(read_stream_close) struct read_stream *second = NULL;
+
+    assert_stream_gives(first, 0, bed->plaintext, PLAINTEXT_BYTES, FUSE_REQUEST_BYTES);
+    second = view_bed_stream(bed, IMAGE_ID);
+    assert_false(read_stream_needs_flush(second));
+    assert_stream_gives(second, 0, bed->plaintext, PLAINTEXT_BYTES, 4096);
+    assert_int_equal(fake_cloud_calls(bed->cloud).payloads, 2);
+    assert_status_has(bed, "\"verifications\": 1");
+    assert_status_has(bed, "\"reopens\": 0");
+}
+
+static void an_image_that_was_verified_needs_no_second_pass(void **state)
+{
+    struct view_bed *bed = *state;
+
+    for (int i = 0; i < 3; i++)
+        assert_image_sound(bed, IMAGE_ID);
+    assert_int_equal(fake_cloud_calls(bed->cloud).downloads, 1);
+    assert_status_has(bed, "\"verifications\": 1");
+    assert_status_has(bed, "\"reopens\": 2");
+}
+
+static void neither_does_one_under_verify_first(void **state)
+{
+    struct view_bed *bed = *state;
+
+    for (int i = 0; i < 3; i++)
+        assert_image_sound(bed, IMAGE_ID);
+    assert_status_has(bed, "\"verify\": \"first\"");
+    assert_status_has(bed, "\"verifications\": 1");
+    assert_status_has(bed, "\"reopens\": 2");
+}
+
+static void another_passphrase_does_not_open_it(void **state)
+{
+    struct view_bed *bed = *state;
+    struct error err = ERROR_INIT;
+
+    assert_image_sound(bed, IMAGE_ID);
+    fake_cloud_set_secret(bed->cloud, KEY_ID, "another one");
+    assert_fails(ERROR_CORRUPT, view_bed_try(bed, IMAGE_ID, &err));
+    fake_cloud_set_secret(bed->cloud, KEY_ID, PASSPHRASE);
+    assert_image_sound(bed, IMAGE_ID);
+}
+
+static void other_content_is_verified_anew(void **state)
+{
+    struct view_bed *bed = *state;
+    CLEANUP(read_stream_close) struct read_stream *stream = NULL;
+    uint8_t byte;
+    struct error err = ERROR_INIT;
+    size_t got;
+
+    assert_image_sound(bed, IMAGE_ID);
+    put_damaged(bed, bed->message_size - 1);
+    stream = view_bed_stream(bed, IMAGE_ID);
+    assert_fails(ERROR_CORRUPT,
+                 stream_read(stream, &byte, 1, 0, NULL, &got, &err) < 0
+                     ? -1
+                     : stream_read(stream, bed->message, PLAINTEXT_BYTES / 2, 1, NULL, &got, &err));
+}
+
+static void every_read_and_the_flush_fail_once_it_turned_out_damaged(void **state)
+{
+    struct view_bed *bed = *state;
+    CLEANUP(read_stream_close) struct read_stream *stream = NULL;
+    uint8_t bytes[1000];
+    struct error err = ERROR_INIT;
+    size_t got;
+
+    put_damaged(bed, bed->message_size - 1);
+    stream = view_bed_stream(bed, IMAGE_ID);
+    assert_succeeds(stream_read(stream, bytes, sizeof bytes, 0, NULL, &got, &err));
+    assert_memory_equal(bytes, bed->plaintext, sizeof bytes);
+    assert_succeeds(read_stream_flush(stream, &err));
+    for (int i = 0; i < 2; i++)
+        assert_fails(ERROR_CORRUPT, stream_read(stream, bed->message, FUSE_REQUEST_BYTES,
+                                                sizeof bytes, NULL, &got, &err));
+    assert_fails(ERROR_CORRUPT, stream_read(stream, bytes, 1, 0, NULL, &got, &err));
+    assert_fails(ERROR_CORRUPT, read_stream_flush(stream, &err));
+    assert_int_equal(err.errnum, EBADMSG);
+    assert_status_has(bed, "\"verifications\": 0");
+    assert_status_has(bed, "\"failed_verifications\": 1");
+}
+
+static void a_cancelled_read_does_not_end_the_stream(void **state)
+{
+    struct view_bed *bed = *state;
+    CLEANUP(read_stream_close) struct read_stream *stream = NULL;
+    CLEANUP(cancel_unref) struct cancel *cancel = NULL;
+    CLEANUP(memory_free) uint8_t *bytes = malloc(FUSE_REQUEST_BYTES);
+    struct pending_read read;
+    struct error err = ERROR_INIT;
+    size_t got;
+
+    assert_succeeds(cancel_new(&cancel, &err));
+    fake_cloud_set_delays(bed->cloud, (struct fake_cloud_delays){.download_ms = 20});
+    stream = view_bed_stream(bed, IMAGE_ID);
+    pending_read_start(&read, stream, bytes, FUSE_REQUEST_BYTES, 0, cancel);
+    (void)delay(20, NULL, &err);
+    cancel_request(cancel);
+    assert_fails(ERROR_CANCELLED, pending_read_finish(&read, &got, &err));
+    assert_succeeds(read_stream_flush(stream, &err));
+    assert_stream_gives(stream, 0, bed->plaintext, PLAINTEXT_BYTES, FUSE_REQUEST_BYTES);
+}
+
+static void a_declared_size_that_is_wrong_is_refused_at_open(void **state)
+{
+    struct view_bed *bed = *state;
+    struct error err = ERROR_INIT;
+
+    view_bed_put(bed, IMAGE_ID, GPG_MEMBERS ", \"os_decrypt_size\": \"1300006\"");
+    assert_fails(ERROR_CORRUPT, view_bed_try(bed, IMAGE_ID, &err));
+    assert_message_has("os_decrypt_size");
+}
+
+static void a_wrong_passphrase_is_refused_at_open(void **state)
+{
+    struct view_bed *bed = *state;
+    struct error err = ERROR_INIT;
+
+    fake_cloud_set_secret(bed->cloud, KEY_ID, "wrong");
+    assert_fails(ERROR_CORRUPT, view_bed_try(bed, IMAGE_ID, &err));
+}
+
+static void the_last_close_leaves_no_key(void **state)
+{
+    struct view_bed *bed = *state;
+    struct read_stream *stream;
+    struct error err = ERROR_INIT;
+    size_t before;
+
+    for (int i = 0; i < 2; i++) /* what is kept for good is there then */
+        assert_image_sound(bed, IMAGE_ID);
+    before = secure_arena_used(bed->arena);
+    stream = view_bed_stream(bed, IMAGE_ID);
+    assert_true(secure_arena_used(bed->arena) > before);
+    read_stream_close(stream);
+    for (int i = 0; i < 1000 && secure_arena_used(bed->arena) > before; i++)
+        (void)delay(5, NULL, &err);
+    assert_int_equal(secure_arena_used(bed->arena), before);
+}
+
+static void an_open_under_authorise_ttl_needs_nobody(void **state)
+{
+    struct view_bed *bed = *state;
+    CLEANUP(read_stream_close) struct read_stream *held = NULL;
+    CLEANUP(read_stream_close) struct read_stream *stream = NULL;
+    struct fake_cloud_calls before;
+
+    view_bed_configure(bed, "authorise_ttl", "60");
+    assert_false(image_index_open_now(bed->index, IMAGE_ID, &stream));
+    held = view_bed_stream(bed, IMAGE_ID);
+    assert_false(image_index_open_now(bed->index, IMAGE_ID, &stream)); /* not verified yet */
+    assert_stream_gives(held, 0, bed->plaintext, PLAINTEXT_BYTES, FUSE_REQUEST_BYTES);
+    before = fake_cloud_calls(bed->cloud);
+    assert_true(image_index_open_now(bed->index, IMAGE_ID, &stream));
+    assert_int_equal(fake_cloud_calls(bed->cloud).gets, before.gets);
+    assert_int_equal(fake_cloud_calls(bed->cloud).payloads, before.payloads);
+    assert_stream_gives(stream, 0, bed->plaintext, PLAINTEXT_BYTES, 65536);
+}
+
+static void without_it_each_open_asks_the_key_manager(void **state)
+{
+    struct view_bed *bed = *state;
+    CLEANUP(read_stream_close) struct read_stream *held = view_bed_stream(bed, IMAGE_ID);
+    struct read_stream *stream = NULL;
+
+    assert_stream_gives(held, 0, bed->plaintext, PLAINTEXT_BYTES, FUSE_REQUEST_BYTES);
+    assert_false(image_index_open_now(bed->index, IMAGE_ID, &stream));
+    assert_null(stream);
+}
+
+#define test(name) cmocka_unit_test_setup_teardown(name, open_bed, view_bed_close)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        test(gives_the_whole_image),
+        test(gives_bytes_while_the_image_arrives),
+        test(an_image_that_arrived_is_a_verified_one),
+        test(an_image_that_was_verified_needs_no_second_pass),
+        cmocka_unit_test_setup_teardown(neither_does_one_under_verify_first, view_bed_open,
+                                        view_bed_close),
+        test(another_passphrase_does_not_open_it),
+        test(other_content_is_verified_anew),
+        test(every_read_and_the_flush_fail_once_it_turned_out_damaged),
+        test(a_cancelled_read_does_not_end_the_stream),
+        test(a_declared_size_that_is_wrong_is_refused_at_open),
+        test(a_wrong_passphrase_is_refused_at_open),
+        test(the_last_close_leaves_no_key),
+        test(an_open_under_authorise_ttl_needs_nobody),
+        test(without_it_each_open_asks_the_key_manager),
+    };
+
+    return cmocka_run_group_tests(tests, crypto_arena_open, crypto_arena_close);
+}
