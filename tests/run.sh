@@ -101,6 +101,11 @@ interop_tests() { # PRESET
     fixed_addresses /usr/bin/python3 tests/interop/run.py --glancefs "build/$1/src/cli/glancefs"
 }
 
+# Proves that the benchmark works; its times mean nothing at this size.
+bench_small() { # PRESET
+    /usr/bin/python3 tests/bench/run.py --glancefs "build/$1/src/cli/glancefs" --size 16M --memory-size 64M --rounds 1
+}
+
 crash_tests() { # PRESET
     /usr/bin/python3 tests/crash/run.py --glancefs "build/$1/src/cli/glancefs"
 }
@@ -172,6 +177,7 @@ else
     after $release "crash release" crash_tests release
     after $release "crash mount release" crash_mount_tests release
     after $release "mount release" mount_tests release --memory
+    after $release "bench small" bench_small release
     suite "quickstart" contrib/quickstart.sh
     suite "left-over mounts" tests/lint/leftover_mounts.py
 fi
