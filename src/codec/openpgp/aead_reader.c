@@ -54,13 +54,18 @@ static int feed(struct aead_reader *aead, uint8_t *out, size_t size, struct canc
 }
 
 /* Decrypts the next unit, which a read begins or ends inside of. */
-static int feed_unit(struct aead_reader *aead, struct cancel *cancel, struct error *err)
+static int feed_unit(struct aead_reader *aead, size_t begin, struct cancel *cancel,
+                     struct error *err)
 {
     const size_t left = chunk_length(aead, aead->index) - aead->fed;
+    const size_t size = left < sizeof aead->unit ? left : sizeof aead->unit;
 
-    aead->unit_begin = 0;
-    aead->unit_end = left < sizeof aead->unit ? left : sizeof aead->unit;
-    return feed(aead, aead->unit, aead->unit_end, cancel, err);
+    aead->unit_begin = aead->unit_end = 0;
+    if (feed(aead, aead->unit, size, cancel, err) < 0)
+        return -1;
+    aead->unit_begin = begin;
+    aead->unit_end = size;
+    return 0;
 }
 
 static int skip(struct aead_reader *aead, size_t size, struct cancel *cancel, struct error *err)
@@ -88,23 +93,15 @@ static int seek(struct aead_reader *aead, uint64_t offset, struct cancel *cancel
     const uint64_t index = offset / aead->chunks.chunk_size;
     const size_t in_chunk = (size_t)(offset % aead->chunks.chunk_size);
     const size_t in_unit = in_chunk % AEAD_PIECE_UNIT_BYTES;
-    const bool is_ahead = aead->reader.position != DECRYPTED_READER_NOWHERE &&
-                          index == aead->index && aead->fed <= in_chunk;
 
-    if (!is_ahead) {
+    if (index != aead->index || aead->fed > in_chunk) {
         aead->index = index;
         aead->fed = 0;
     }
-    aead->reader.position = DECRYPTED_READER_NOWHERE;
     aead->unit_begin = aead->unit_end = 0;
     if (skip(aead, in_chunk - in_unit - aead->fed, cancel, err) < 0)
         return -1;
-    if (in_unit == 0)
-        return 0;
-    if (feed_unit(aead, cancel, err) < 0)
-        return -1;
-    aead->unit_begin = in_unit;
-    return 0;
+    return in_unit == 0 ? 0 : feed_unit(aead, in_unit, cancel, err);
 }
 
 static size_t take_from_unit(struct aead_reader *aead, uint8_t *out, size_t size)
@@ -129,7 +126,7 @@ static int read_on(struct aead_reader *aead, uint8_t *out, size_t size, struct c
             break;
         left = chunk_length(aead, aead->index) - aead->fed;
         piece = size < left ? size - size % AEAD_PIECE_UNIT_BYTES : left;
-        if ((piece > 0 ? feed(aead, out, piece, cancel, err) : feed_unit(aead, cancel, err)) < 0)
+        if ((piece > 0 ? feed(aead, out, piece, cancel, err) : feed_unit(aead, 0, cancel, err)) < 0)
             return -1;
         out += piece;
         size -= piece;
@@ -137,18 +134,28 @@ static int read_on(struct aead_reader *aead, uint8_t *out, size_t size, struct c
     return 0;
 }
 
+/* Behind the last piece that was decrypted. */
+static uint64_t position_of(const struct aead_reader *aead)
+{
+    const uint64_t chunk = aead->index * aead->chunks.chunk_size;
+
+    return (chunk < aead->size ? chunk : aead->size) + aead->fed -
+           (aead->unit_end - aead->unit_begin);
+}
+
+/* A piece is read before it is decrypted: a failure leaves the reader behind the last one. */
 static int aead_reader_read(struct decrypted_reader *reader, void *buffer, size_t size,
                             uint64_t offset, struct cancel *cancel, struct error *err)
 {
     struct aead_reader *aead = (struct aead_reader *)reader;
+    int result = 0;
 
-    if (reader->position != offset && seek(aead, offset, cancel, err) < 0)
-        return -1;
-    reader->position = DECRYPTED_READER_NOWHERE;
-    if (read_on(aead, buffer, size, cancel, err) < 0)
-        return -1;
-    reader->position = offset + size;
-    return 0;
+    if (reader->position != offset)
+        result = seek(aead, offset, cancel, err);
+    if (result == 0)
+        result = read_on(aead, buffer, size, cancel, err);
+    reader->position = position_of(aead);
+    return result;
 }
 
 static void aead_reader_free(struct decrypted_reader *reader)
@@ -169,7 +176,7 @@ int aead_reader_new(const struct encrypted_body *body, const struct aead_header 
 
     if (aead == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of locked memory");
-    aead->reader = (struct decrypted_reader){.ops = &ops, .position = DECRYPTED_READER_NOWHERE};
+    aead->reader = (struct decrypted_reader){.ops = &ops, .position = 0};
     aead->body = *body;
     aead->arena = key->arena;
     aead->size = decrypted_size;
