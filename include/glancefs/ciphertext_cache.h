@@ -82,7 +82,8 @@ int ciphertext_cache_open(struct ciphertext_cache *cache, struct image_record *r
  * follow an image at a time share one pass.
  *
  * `observer` (may be NULL) is taken over, also on failure. It sees the pass that this call starts, as
- * in ciphertext_cache_open, from another thread; when another pass is joined it is not used.
+ * in ciphertext_cache_open, from another thread, and is freed before *ret tells the end; when another
+ * pass is joined it is not used.
  *
  * Waits, until `cancel`, only for a ciphertext_cache_open of the same image. Any thread.
  */

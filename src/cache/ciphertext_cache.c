@@ -281,7 +281,9 @@ static int run_pass(struct transfer *transfer, struct finding *finding, struct e
 static void finish_transfer(struct transfer *transfer, struct cache_object *object,
                             const struct error *err)
 {
-    /* Before followers are told: who has seen the end finds the object verified. */
+    /* Before followers are told: who has seen the end finds the object verified, and his observer
+     * through. */
+    byte_sink_free(steal(&transfer->observer));
     slot_table_release(&transfer->cache->slots, transfer->slot, object);
     object_feed_end(transfer->feed, err);
     leave_transfer(transfer);
