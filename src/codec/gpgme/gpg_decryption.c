@@ -135,10 +135,13 @@ size_t gpg_decryption_packet(const struct gpg_decryption *decryption)
 static int judge(const struct gpg_decryption *decryption, struct error *err)
 {
     const struct gpg_operation *operation = decryption->operation;
+    const struct gpg_status *status = gpg_operation_status(operation);
 
-    if (gpg_operation_took_all(operation) &&
-        gpg_status_is_sound(gpg_operation_status(operation), decryption->given))
-        return 0;
+    if (gpg_operation_took_all(operation) && gpg_status_is_sound(status, decryption->given)) {
+        if (status->signatures == 0)
+            return 0;
+        return error_set(err, ERROR_UNSUPPORTED, "signed messages are not supported");
+    }
     if (decryption->packet != OUTER_MESSAGE_PUBLIC_KEYS && !gpg_operation_asked(operation))
         return error_set(err, ERROR_UNAVAILABLE, "gpg failed before it asked for the passphrase");
     return message_damaged(err);

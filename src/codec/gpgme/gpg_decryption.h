@@ -37,7 +37,8 @@ size_t gpg_decryption_packet(const struct gpg_decryption *decryption);
 /**
  * Reads 1 to `size` (> 0) bytes of plaintext into locked memory. *ret_size is 0 only at the end, and
  * only when gpg vouches for the message and our parser for its structure; else the call that meets
- * the end fails. The uniform error for all that can depend on the key. A cancelled read loses
+ * the end fails. The uniform error for all that can depend on the key; ERROR_UNSUPPORTED for a sound
+ * message with a signature inside. A cancelled read loses
  * nothing.
  *
  * A message that expands beyond the caps of limits.h is the uniform error, too: gpg could prove it

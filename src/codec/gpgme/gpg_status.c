@@ -53,6 +53,7 @@ void gpg_status_add(struct gpg_status *status, const char *keyword, char *argume
         {"PLAINTEXT", offsetof(struct gpg_status, plaintexts)},
         {"DECRYPTION_OKAY", offsetof(struct gpg_status, okays)},
         {"GOODMDC", offsetof(struct gpg_status, good_mdcs)},
+        {"NEWSIG", offsetof(struct gpg_status, signatures)},
         {"END_DECRYPTION", offsetof(struct gpg_status, endings)},
         {"END_ENCRYPTION", offsetof(struct gpg_status, endings)},
         {"ERROR", offsetof(struct gpg_status, errors)},

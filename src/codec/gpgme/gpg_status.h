@@ -20,11 +20,12 @@ struct gpg_status {
     unsigned lengths;    /* that said how long they are */
     unsigned okays;      /* DECRYPTION_OKAY */
     unsigned good_mdcs;
-    unsigned endings;  /* of the decryption or encryption */
-    unsigned errors;   /* lines that tell any failure */
-    unsigned bad_keys; /* of them, those that blame the key */
-    uint64_t length;   /* what a literal said, in bytes */
-    char *session_key; /* "ALGORITHM:HEX" in the arena, or empty; NULL when nobody asked */
+    unsigned signatures; /* inside the message */
+    unsigned endings;    /* of the decryption or encryption */
+    unsigned errors;     /* lines that tell any failure */
+    unsigned bad_keys;   /* of them, those that blame the key */
+    uint64_t length;     /* what a literal said, in bytes */
+    char *session_key;   /* "ALGORITHM:HEX" in the arena, or empty; NULL when nobody asked */
 };
 
 /** All zero, with room in `arena` for a session key when `wants_session_key`. */

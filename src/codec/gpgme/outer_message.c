@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/gpgme/outer_message.h"
 
+#include "codec/openpgp/armor.h"
 #include "codec/openpgp/ciphertext_stream.h"
 #include "codec/openpgp/ignorable_packet.h"
 #include "codec/openpgp/message_damaged.h"
@@ -32,6 +33,8 @@ struct esk_packet {
 };
 
 struct outer_message {
+    struct byte_source *stored; /* borrowed */
+    struct byte_source *source; /* the same, without armor */
     struct ciphertext_stream ciphertext;
     struct lookahead *packets;
     struct packet_body body;
@@ -58,16 +61,13 @@ struct outer_message {
 
 static int check_start(struct lookahead *packets, struct cancel *cancel, struct error *err)
 {
-    static const char armor[] = "-----BEGIN PGP ";
     const uint8_t *bytes;
     size_t size;
 
-    if (lookahead_peek(packets, sizeof armor - 1, cancel, &bytes, &size, err) < 0)
+    if (lookahead_peek(packets, 1, cancel, &bytes, &size, err) < 0)
         return -1;
     if (size == 0)
         return error_set(err, ERROR_CORRUPT, "not an OpenPGP message: it is empty");
-    if (size >= sizeof armor - 1 && strncmp((const char *)bytes, armor, sizeof armor - 1) == 0)
-        return error_set(err, ERROR_UNSUPPORTED, "the gpgme engine takes no ASCII armor");
     if ((bytes[0] & 0x80) == 0)
         return error_set(err, ERROR_CORRUPT, "not an OpenPGP message");
     return 0;
@@ -235,11 +235,15 @@ int outer_message_new(struct byte_source *source, struct cancel *cancel, struct 
 {
     CLEANUP(outer_message_free) struct outer_message *message = calloc(1, sizeof *message);
     struct packet_header header;
+    bool is_armored;
 
     if (message == NULL || (message->esks = malloc(ESK_BYTES)) == NULL ||
         (message->chunk = malloc(PACKET_LENGTH_MAXIMUM_BYTES + CHUNK_BYTES)) == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
-    ciphertext_stream_init(&message->ciphertext, source, 0);
+    message->stored = source;
+    if (armor_open(source, cancel, &message->source, &is_armored, err) < 0)
+        return -1;
+    ciphertext_stream_init(&message->ciphertext, message->source, 0);
     if (lookahead_new(&message->ciphertext.stream, NULL, PIECE_BYTES, &message->packets, err) < 0 ||
         check_start(message->packets, cancel, err) < 0 ||
         read_front(message, &header, cancel, err) < 0 ||
@@ -255,6 +259,7 @@ void outer_message_free(struct outer_message *message)
         return;
     lookahead_free(message->encrypted);
     lookahead_free(message->packets);
+    armor_close(message->source, message->stored);
     free(message->front);
     free(message->chunk);
     free(message->esks);

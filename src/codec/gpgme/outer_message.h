@@ -21,10 +21,11 @@
 struct outer_message;
 
 /**
- * Reads `source` (borrowed) from its start up to the encrypted data.
+ * Reads `source` (borrowed), which may be armored, from its start up to the encrypted data. Errors of
+ * armor_open, and:
  *
  * ERROR_CORRUPT: not OpenPGP, not encrypted, no integrity protection, damaged. ERROR_UNSUPPORTED:
- * any encrypted data but SEIPD version 1; armor. ERROR_TOO_LARGE: a cap of limits.h.
+ * any encrypted data but SEIPD version 1. ERROR_TOO_LARGE: a cap of limits.h.
  */
 int outer_message_new(struct byte_source *source, struct cancel *cancel, struct outer_message **ret,
                       struct error *err);
