@@ -101,6 +101,10 @@ interop_tests() { # PRESET
     fixed_addresses /usr/bin/python3 tests/interop/run.py --glancefs "build/$1/src/cli/glancefs"
 }
 
+differential_tests() { # PRESET
+    /usr/bin/python3 tests/differential/run.py --glancefs "build/$1/src/cli/glancefs"
+}
+
 # Proves that the benchmark works; its times mean nothing at this size.
 bench_small() { # PRESET
     /usr/bin/python3 tests/bench/run.py --glancefs "build/$1/src/cli/glancefs" --size 16M --memory-size 64M --rounds 1
@@ -174,6 +178,7 @@ else
     suite "build release" build release -DGLANCEFS_TESTS=OFF -DGLANCEFS_WERROR=ON
     release=$?
     after $release "interop release" interop_tests release
+    after $release "differential" differential_tests release
     after $release "crash release" crash_tests release
     after $release "crash mount release" crash_mount_tests release
     after $release "mount release" mount_tests release --memory
