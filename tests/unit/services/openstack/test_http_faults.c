@@ -201,7 +201,7 @@ static void *cancel_soon(void *context)
     struct error err = ERROR_INIT;
 
     http_server_wait(canceller->server, canceller->requests);
-    (void)delay(50, NULL, &err);
+    (void)delay(300, NULL, &err); /* libcurl has timers of its own up to then */
     canceller->cancelled_ns = clock_monotonic_ns();
     cancel_request(canceller->cancel);
     return NULL;
