@@ -69,6 +69,27 @@ static void a_cloud_must_be_named(void **state)
     assert_message_has("cumulus");
 }
 
+static void an_entry_of_clouds_yaml_chooses_openstack(void **state)
+{
+    CLEANUP(temp_dir_free) struct temp_dir *dir = temp_dir_new();
+    CLEANUP(memory_free) char *path = temp_dir_join(dir, "glancefs.conf");
+    CLEANUP(memory_free) char *directory = getcwd(NULL, 0);
+    CLEANUP(config_free) struct config *config = NULL;
+    struct session_options options = {.os_cloud = "prod", .config_path = path};
+    struct error err;
+
+    (void)state;
+    temp_dir_write(dir, "glancefs.conf", "", 0);
+    assert_succeeds(session_load_options(&options, &config, &err));
+    assert_string_equal(config->cloud, "openstack");
+    assert_string_equal(config->openstack.cloud, "prod");
+    assert_string_equal(config->openstack.working_directory, directory);
+    config_free(steal(&config));
+    options.cloud = "local:/srv";
+    assert_fails(ERROR_INVALID, session_load_options(&options, &config, &err));
+    assert_message_has("contradicts");
+}
+
 static void a_local_cloud_is_made_once(void **state)
 {
     CLEANUP(temp_dir_free) struct temp_dir *dir = temp_dir_new();
@@ -91,7 +112,7 @@ static void a_local_cloud_is_made_once(void **state)
     assert_int_equal(temp_dir_count(dir), 1);
 }
 
-static void a_session_has_an_arena_and_a_cloud(void **state)
+static void a_session_has_an_arena_and_a_cloud_and_leaves_no_password(void **state)
 {
     CLEANUP(temp_dir_free) struct temp_dir *dir = temp_dir_new();
     CLEANUP(session_free) struct session *session = NULL;
@@ -103,7 +124,9 @@ static void a_session_has_an_arena_and_a_cloud(void **state)
     (void)state;
     (void)snprintf(cloud, sizeof cloud, "local:%s", temp_dir_path(dir));
     config.cloud = cloud;
+    config.openstack.password = strdup("secret");
     assert_succeeds(session_open(&config, SESSION_COMMAND_ARENA_BYTES, &session, &err));
+    assert_null(config.openstack.password);
     assert_true(secure_arena_capacity(session->arena) >= SESSION_COMMAND_ARENA_BYTES);
     assert_succeeds(identity_service_identify(session->cloud->identity, NULL, &identity, &err));
     session_free(NULL);
@@ -115,8 +138,9 @@ int main(void)
         cmocka_unit_test(later_places_win),
         cmocka_unit_test(a_named_file_must_exist_and_be_sound),
         cmocka_unit_test(a_cloud_must_be_named),
+        cmocka_unit_test(an_entry_of_clouds_yaml_chooses_openstack),
         cmocka_unit_test(a_local_cloud_is_made_once),
-        cmocka_unit_test(a_session_has_an_arena_and_a_cloud),
+        cmocka_unit_test(a_session_has_an_arena_and_a_cloud_and_leaves_no_password),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
