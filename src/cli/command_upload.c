@@ -174,15 +174,18 @@ static int create_with(struct upload_job *job, const char *container_format, str
         {"os_encrypt_format", FORMAT},
         {"os_encrypt_type", "symmetric"},
         {"os_encrypt_cipher", "AES256"},
-        {"os_encrypt_key_id", job->key_id},
         {"os_decrypt_container_format", "bare"},
+        {"os_encrypt_key_id", job->key_id},
         {"name", job->options->name},
     };
-    const size_t count =
-        sizeof properties / sizeof properties[0] - (job->options->name == NULL ? 1 : 0);
+    struct image_property known[sizeof properties / sizeof properties[0]];
+    size_t count = 0;
 
-    if (image_service_create(job->session->cloud->images, properties, count, job->cancel, &record,
-                             err) < 0)
+    for (size_t i = 0; i < sizeof properties / sizeof properties[0]; i++)
+        if (properties[i].value != NULL && properties[i].value[0] != '\0')
+            known[count++] = properties[i];
+    if (image_service_create(job->session->cloud->images, known, count, job->cancel, &record, err) <
+        0)
         return -1;
     (void)snprintf(job->image_id, sizeof job->image_id, "%s", image_record_id(record));
     return 0;
@@ -307,9 +310,14 @@ static void give_up(const struct upload_job *job, bool keeps_staged)
     consumer_registry_sweep(job->consumers, NULL);
 }
 
+/* A key that cannot be had makes no image, and an image that cannot be had no key: the id of a new
+ * key is set with the other properties before the data go. */
 static int make_image(struct upload_job *job, struct error *err)
 {
-    if (find_passphrase(job, err) < 0 || create_image(job, err) < 0 || seal(job, err) < 0)
+    const bool has_key = job->options->key != NULL;
+
+    if ((has_key && find_passphrase(job, err) < 0) || create_image(job, err) < 0 ||
+        (!has_key && find_passphrase(job, err) < 0) || seal(job, err) < 0)
         return -1;
     return upload_with_progress(job->staging, job->image_id, NULL, job->cancel, err);
 }
