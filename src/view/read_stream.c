@@ -69,7 +69,7 @@ static void free_stream(struct read_stream *stream)
     plaintext_free(stream->plaintext);
     arriving_image_free(stream->arriving);
     verified_image_release(stream->image);
-    reply_buffers_wipe(stream_registry_buffers(stream->registry));
+    stream_registry_tidy(stream->registry);
     (void)pthread_mutex_destroy(&stream->mutex);
     free(stream);
 }

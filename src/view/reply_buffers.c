@@ -108,3 +108,15 @@ void reply_buffers_wipe(struct reply_buffers *buffers)
     }
     (void)pthread_mutex_unlock(&buffers->mutex);
 }
+
+void reply_buffers_release(struct reply_buffers *buffers)
+{
+    (void)pthread_mutex_lock(&buffers->mutex);
+    for (size_t i = 0; i < KEPT_BUFFERS; i++) {
+        if (buffers->kept[i].is_used)
+            continue;
+        secure_arena_release(buffers->arena, buffers->kept[i].memory);
+        buffers->kept[i] = (struct kept_buffer){.memory = NULL};
+    }
+    (void)pthread_mutex_unlock(&buffers->mutex);
+}

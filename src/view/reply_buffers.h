@@ -32,4 +32,7 @@ void reply_buffers_give(struct reply_buffers *buffers, void *buffer, size_t used
 /** Wipes all that nobody uses now: called when a stream ends. */
 void reply_buffers_wipe(struct reply_buffers *buffers);
 
+/** Gives all that nobody uses now back, wiped: called when no stream is left. */
+void reply_buffers_release(struct reply_buffers *buffers);
+
 #endif

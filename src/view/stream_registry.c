@@ -91,6 +91,19 @@ void stream_registry_remove(struct stream_registry *registry, struct stream_entr
     (void)pthread_mutex_unlock(&registry->mutex);
 }
 
+void stream_registry_tidy(struct stream_registry *registry)
+{
+    bool is_empty;
+
+    (void)pthread_mutex_lock(&registry->mutex);
+    is_empty = registry->first == NULL;
+    (void)pthread_mutex_unlock(&registry->mutex);
+    if (is_empty)
+        reply_buffers_release(registry->buffers);
+    else
+        reply_buffers_wipe(registry->buffers);
+}
+
 bool stream_registry_is_open(struct stream_registry *registry, const char *image_id)
 {
     const struct stream_entry *entry;

@@ -49,6 +49,10 @@ void stream_registry_add(struct stream_registry *registry, struct stream_entry *
 /** Takes the stream off the list and gives its place back. */
 void stream_registry_remove(struct stream_registry *registry, struct stream_entry *entry);
 
+/** Wipes what a stream left in the memory for answers; without a stream there is no such memory.
+ *  Called after the stream was removed and used its last buffer. */
+void stream_registry_tidy(struct stream_registry *registry);
+
 /** True when a stream of image `image_id` is open. */
 bool stream_registry_is_open(struct stream_registry *registry, const char *image_id);
 

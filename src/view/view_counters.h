@@ -7,10 +7,10 @@
 #include <stdint.h>
 
 struct view_counters {
-    atomic_uint_fast64_t opens;                /* that succeeded */
-    atomic_uint_fast64_t failed_opens;         /* interrupted ones are not failed */
-    atomic_uint_fast64_t verifications;        /* that found the image sound */
-    atomic_uint_fast64_t reopens;              /* that needed no verification: the layout was known */
+    atomic_uint_fast64_t opens;         /* that succeeded */
+    atomic_uint_fast64_t failed_opens;  /* interrupted ones are not failed */
+    atomic_uint_fast64_t verifications; /* that found the image sound */
+    atomic_uint_fast64_t reopens;       /* that needed no verification: the layout was known */
     atomic_uint_fast64_t failed_verifications; /* cancelled ones are not failed */
     atomic_uint_fast64_t reads;                /* that succeeded, empty ones included */
     atomic_uint_fast64_t failed_reads;

@@ -197,8 +197,7 @@ static void the_last_close_leaves_no_key(void **state)
     struct error err = ERROR_INIT;
     size_t before;
 
-    for (int i = 0; i < 2; i++) /* what is kept for good is there then */
-        assert_image_sound(bed, IMAGE_ID);
+    assert_image_sound(bed, IMAGE_ID); /* what is kept for good is there then */
     before = secure_arena_used(bed->arena);
     stream = view_bed_stream(bed, IMAGE_ID);
     assert_true(secure_arena_used(bed->arena) > before);

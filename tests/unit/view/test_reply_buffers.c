@@ -78,6 +78,20 @@ static void wipes_all_that_was_ever_written(void **state)
         assert_int_equal(buffer[i], 0);
 }
 
+static void releases_what_nobody_uses(void **state)
+{
+    struct bed *bed = *state;
+    void *used = reply_buffers_take(bed->buffers);
+    void *unused = reply_buffers_take(bed->buffers);
+
+    reply_buffers_give(bed->buffers, unused, 10);
+    reply_buffers_release(bed->buffers);
+    assert_int_equal(secure_arena_used(bed->arena), FUSE_REQUEST_BYTES);
+    reply_buffers_give(bed->buffers, used, 10);
+    reply_buffers_release(bed->buffers);
+    assert_int_equal(secure_arena_used(bed->arena), 0);
+}
+
 static void keeps_only_a_few(void **state)
 {
     struct bed *bed = *state;
@@ -110,8 +124,11 @@ static void gives_none_when_locked_memory_is_used_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        test(holds_nothing_before_it_is_asked),         test(uses_a_buffer_again),
-        test(wipes_all_that_was_ever_written),          test(keeps_only_a_few),
+        test(holds_nothing_before_it_is_asked),
+        test(uses_a_buffer_again),
+        test(wipes_all_that_was_ever_written),
+        test(releases_what_nobody_uses),
+        test(keeps_only_a_few),
         test(gives_none_when_locked_memory_is_used_up),
     };
 
