@@ -25,10 +25,10 @@ void gpgme_bed_open(struct gpgme_bed *bed)
     (void)bed_arena();
 }
 
-void gpgme_bed_open_codec(struct gpgme_bed *bed, const char *keyring)
+void gpgme_bed_open_codec(struct gpgme_bed *bed, enum codec_engine engine, const char *keyring)
 {
     const struct codecs_options options = {
-        .engine = CODEC_ENGINE_GPGME, .runtime = bed->runtime, .keyring = keyring};
+        .engine = engine, .runtime = bed->runtime, .keyring = keyring};
     struct error err = ERROR_INIT;
 
     assert_succeeds(codecs_new(&options, &bed->codecs, &err));

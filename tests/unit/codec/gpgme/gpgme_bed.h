@@ -12,14 +12,14 @@ struct gpgme_bed {
     struct temp_dir *dir;
     char *runtime; /* "run" in `dir`; not made yet */
     struct codecs *codecs;
-    const struct codec *codec; /* GPG, by the gpgme engine; NULL until gpgme_bed_open_codec */
+    const struct codec *codec; /* GPG; NULL until gpgme_bed_open_codec */
 };
 
 /** A directory, and nothing in it. */
 void gpgme_bed_open(struct gpgme_bed *bed);
 
-/** The codec of the gpgme engine; `keyring` may be NULL. */
-void gpgme_bed_open_codec(struct gpgme_bed *bed, const char *keyring);
+/** The codec of an engine; `keyring` may be NULL. */
+void gpgme_bed_open_codec(struct gpgme_bed *bed, enum codec_engine engine, const char *keyring);
 
 /** Frees what was opened, and checks that no process and no file is left. */
 void gpgme_bed_close(struct gpgme_bed *bed);

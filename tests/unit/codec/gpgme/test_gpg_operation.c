@@ -6,6 +6,7 @@
 #include "codec/gpgme/gnupg_home.h"
 #include "codec/gpgme/gpgme_library.h"
 #include "gpgme_bed.h"
+#include "support/child_process.h"
 #include "support/delay.h"
 
 #include <pthread.h>
@@ -195,6 +196,31 @@ static void a_gpg_that_dies_ends_the_exchange(void **state)
     assert_false(gpg_operation_asked(operation));
 }
 
+/* Is killed with gpg in the middle of a message. */
+static int die_with_gpg(void *context)
+{
+    struct fixture *fixture = context;
+    struct gpg_operation *operation = start(fixture, 0);
+    struct gpg_exchange exchange = wants_output(fixture);
+    struct error err = ERROR_INIT;
+
+    exchange.input = fixture->message.data;
+    exchange.input_size = fixture->message.size - 1;
+    if (gpg_operation_exchange(operation, &exchange, NULL, &err) < 0 ||
+        !processes_with_become(gnupg_home_path(fixture->home), 1))
+        return 1;
+    (void)raise(SIGKILL);
+    return 2;
+}
+
+static void a_killed_parent_leaves_no_gpg(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_int_equal(run_in_child(die_with_gpg, fixture), 256 + SIGKILL);
+    assert_true(processes_with_become(gnupg_home_path(fixture->home), 0));
+}
+
 #define operation_test(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -206,6 +232,7 @@ int main(void)
         operation_test(a_gpg_that_ignores_its_end_is_killed),
         operation_test(a_cancelled_wait_ends_at_once_and_loses_nothing),
         operation_test(a_gpg_that_dies_ends_the_exchange),
+        operation_test(a_killed_parent_leaves_no_gpg),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

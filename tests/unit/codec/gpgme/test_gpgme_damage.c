@@ -12,7 +12,7 @@ static int setup(void **state)
     static struct gpgme_bed bed;
 
     gpgme_bed_open(&bed);
-    gpgme_bed_open_codec(&bed, NULL);
+    gpgme_bed_open_codec(&bed, CODEC_ENGINE_GPGME, NULL);
     *state = &bed;
     return 0;
 }

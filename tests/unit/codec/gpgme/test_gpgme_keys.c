@@ -189,7 +189,20 @@ static void the_gpgme_engine_opens_it_with_the_keyring(void **state)
     CLEANUP(memory_sink_record) struct memory_sink_record plain = {0};
     struct error err = ERROR_INIT;
 
-    gpgme_bed_open_codec(&fixture->bed, fixture->keyring);
+    gpgme_bed_open_codec(&fixture->bed, CODEC_ENGINE_GPGME, fixture->keyring);
+    assert_succeeds(decrypt(fixture, &plain, NULL, &err));
+    assert_int_equal(plain.size, sizeof CONTENT - 1);
+    assert_memory_equal(plain.bytes, CONTENT, plain.size);
+}
+
+/* gpg sees the session key packet only. */
+static void the_native_engine_opens_it_with_the_keyring(void **state)
+{
+    struct fixture *fixture = *state;
+    CLEANUP(memory_sink_record) struct memory_sink_record plain = {0};
+    struct error err = ERROR_INIT;
+
+    gpgme_bed_open_codec(&fixture->bed, CODEC_ENGINE_NATIVE, fixture->keyring);
     assert_succeeds(decrypt(fixture, &plain, NULL, &err));
     assert_int_equal(plain.size, sizeof CONTENT - 1);
     assert_memory_equal(plain.bytes, CONTENT, plain.size);
@@ -201,7 +214,7 @@ static void the_gpgme_engine_says_that_it_has_no_keyring(void **state)
     CLEANUP(memory_sink_record) struct memory_sink_record plain = {0};
     struct error err = ERROR_INIT;
 
-    gpgme_bed_open_codec(&fixture->bed, NULL);
+    gpgme_bed_open_codec(&fixture->bed, CODEC_ENGINE_GPGME, NULL);
     assert_fails(ERROR_UNSUPPORTED, decrypt(fixture, &plain, NULL, &err));
     assert_message_has("keyring");
 }
@@ -219,6 +232,7 @@ int main(void)
         keys_test(version_6_is_unsupported),
         keys_test(a_keyring_is_an_absolute_directory),
         keys_test(the_gpgme_engine_opens_it_with_the_keyring),
+        keys_test(the_native_engine_opens_it_with_the_keyring),
         keys_test(the_gpgme_engine_says_that_it_has_no_keyring),
     };
 
