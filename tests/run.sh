@@ -23,6 +23,9 @@ cd "$top" || exit 1
 # shellcheck source=contrib/debian-packages.sh
 source contrib/debian-packages.sh
 require_packages "${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}" "${TEST_PACKAGES[@]}" || exit 1
+if [ $quick = no ]; then
+    tests/openstack/cloud.sh install || exit 1
+fi
 if [ ! -c /dev/fuse ]; then
     printf 'The tests mount filesystems, but /dev/fuse is missing: a container needs %s\n' \
         '--device /dev/fuse --cap-add SYS_ADMIN' >&2
@@ -101,6 +104,12 @@ interop_tests() { # PRESET
     fixed_addresses /usr/bin/python3 tests/interop/run.py --glancefs "build/$1/src/cli/glancefs"
 }
 
+openstack_tests() { # PRESET [OPTION...]
+    local preset=$1
+    shift
+    fixed_addresses tests/openstack/run.py --glancefs "build/$preset/src/cli/glancefs" --jobs 5 "$@"
+}
+
 differential_tests() { # PRESET
     /usr/bin/python3 tests/differential/run.py --glancefs "build/$1/src/cli/glancefs"
 }
@@ -170,11 +179,13 @@ else
     after $asan "unit asan" unit_tests asan
     after $asan "interop asan" interop_tests asan
     after $asan "mount asan" mount_tests asan --jobs 3
+    after $asan "openstack asan" openstack_tests asan --quick
     suite "build tsan" build tsan
     tsan=$?
     after $tsan "unit tsan" unit_tests tsan
     after $tsan "interop tsan" interop_tests tsan
     after $tsan "mount tsan" mount_tests tsan --jobs 3
+    after $tsan "openstack tsan" openstack_tests tsan --quick
     suite "build release" build release -DGLANCEFS_TESTS=OFF -DGLANCEFS_WERROR=ON
     release=$?
     after $release "interop release" interop_tests release
@@ -182,6 +193,7 @@ else
     after $release "crash release" crash_tests release
     after $release "crash mount release" crash_mount_tests release
     after $release "mount release" mount_tests release --memory
+    after $release "openstack release" openstack_tests release
     after $release "bench small" bench_small release
     suite "quickstart" contrib/quickstart.sh
     suite "left-over mounts" tests/lint/leftover_mounts.py

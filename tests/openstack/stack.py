@@ -50,8 +50,10 @@ class Stack:
         return int((self.directory / "run" / f"{service}.pid").read_text().split()[0])
 
     def kill(self, service: str) -> None:
-        """SIGKILL; cloud.sh starts each service in a session of its own."""
-        os.killpg(self.pid(service), signal.SIGKILL)
+        """SIGKILL, and until it is dead; cloud.sh starts each service in a session of its own."""
+        pid = self.pid(service)
+        os.killpg(pid, signal.SIGKILL)
+        wait_until(lambda: is_dead(pid), 10, f"{service} to die")
 
     def restart(self, service: str) -> None:
         self.run("restart", service)
@@ -63,6 +65,14 @@ class Stack:
 
     def stored_file(self, image: str, image_service: str = "glance") -> Path:
         return self.directory / image_service / "images" / image
+
+
+def is_dead(pid: int) -> bool:
+    """It is nobody's business to reap it here: a zombie is dead."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "ZX"
+    except OSError:
+        return True
 
 
 class Answer(NamedTuple):

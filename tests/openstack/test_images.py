@@ -244,7 +244,7 @@ def the_services_of_the_region_asked_for_are_used(bed):
 
 def mount_is_refused(bed, code: int, *words: str) -> None:
     """The mount command ends with this code and says so in its one line."""
-    answer = bed.glancefs("mount", *bed.mount_command()[2:], code=code)
+    answer = bed.glancefs("mount", *bed.mount_command()[2:], code=code, limit=15)
     text = answer.stderr.decode()
     for word in words:
         check(word in text, f"the message does not say {word!r}: {text!r}")
