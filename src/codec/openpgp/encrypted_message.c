@@ -18,6 +18,8 @@ int encrypted_message_new(struct byte_source *source, uint64_t offset,
     if (lookahead_new(&message->ciphertext.stream, NULL, CIPHERTEXT_PIECE_BYTES, &message->packets,
                       err) < 0)
         return -1;
+    /* Positions are those of the source, wherever reading began: the index is made of them. */
+    message->packets->position = offset;
     *ret = steal(&message);
     return 0;
 }
