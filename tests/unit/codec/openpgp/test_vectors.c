@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Messages that other people published, and what this version does with each: see
+/* Messages that other people published or we crafted, and what this version does with each: see
  * tests/vectors/openpgp/expectations.tsv. */
 #include "codec_bed.h"
 #include "crypto/encoding.h"
@@ -56,20 +56,54 @@ static void read_file(const char *name, struct octets *ret)
         octets_add(ret, buffer, got);
 }
 
-static void assert_sha256(const struct memory_sink_record *record,
-                          const struct expectation *expectation)
+static void assert_sha256(const uint8_t *bytes, size_t size, const struct expectation *expectation)
 {
     CLEANUP(hash_free) struct hash *sha256 = NULL;
     uint8_t digest[SHA256_BYTES], expected[SHA256_BYTES];
     struct error err = ERROR_INIT;
 
     assert_succeeds(hash_new(HASH_SHA256, &sha256, &err));
-    hash_update(sha256, record->bytes, record->size);
+    hash_update(sha256, bytes, size);
     hash_finish(sha256, digest);
     assert_int_equal(strlen(expectation->detail), 2 * SHA256_BYTES);
     assert_true(decode_hex(expectation->detail, SHA256_BYTES, expected));
     if (memcmp(digest, expected, SHA256_BYTES) != 0)
         fail_msg("%s gives other plaintext", expectation->file);
+}
+
+static void check_open(const struct expectation *expectation, const struct octets *message)
+{
+    CLEANUP(memory_sink_record) struct memory_sink_record plaintext = {0};
+    struct error err = ERROR_INIT;
+
+    if (bed_decrypt(message->data, message->size, expectation->passphrase, &plaintext, NULL, &err) <
+        0)
+        fail_msg("%s: %s", expectation->file, err.message);
+    assert_sha256(plaintext.bytes, plaintext.size, expectation);
+    assert_opens(message->data, message->size, expectation->passphrase, plaintext.bytes,
+                 plaintext.size);
+}
+
+/* Decrypts twice from a source of random access, as a cached image is. */
+static void check_reread(const struct expectation *expectation, const struct octets *message)
+{
+    CLEANUP(secure_buffer_free)
+    struct secure_buffer *passphrase = bed_passphrase(expectation->passphrase);
+    CLEANUP(byte_source_free)
+    struct byte_source *ciphertext = memory_source_new(message->data, message->size, NULL);
+    CLEANUP(codec_message_unref) struct codec_message *opened = NULL;
+    CLEANUP(byte_source_free) struct byte_source *plaintext = NULL;
+    uint8_t buffer[1000];
+    struct error err = ERROR_INIT;
+    size_t got;
+
+    assert_damaged(message->data, message->size, expectation->passphrase);
+    if (codec_decrypt(test_gpg_codec(), bed_arena(), ciphertext, passphrase, NULL, NULL, &opened,
+                      &err) < 0)
+        fail_msg("%s: %s", expectation->file, err.message);
+    assert_succeeds(codec_message_open(opened, steal(&ciphertext), &plaintext, &err));
+    assert_succeeds(byte_source_pread(plaintext, buffer, sizeof buffer, 0, NULL, &got, &err));
+    assert_sha256(buffer, got, expectation);
 }
 
 static enum error_kind kind_of(const char *result)
@@ -90,25 +124,19 @@ static enum error_kind kind_of(const char *result)
 
 static void check(const struct expectation *expectation)
 {
-    CLEANUP(memory_sink_record) struct memory_sink_record plaintext = {0};
     CLEANUP(octets_clear) struct octets message = {0};
-    struct error err = ERROR_INIT;
 
     read_file(expectation->file, &message);
-    if (strcmp(expectation->result, "open") == 0) {
-        if (bed_decrypt(message.data, message.size, expectation->passphrase, &plaintext, NULL,
-                        &err) < 0)
-            fail_msg("%s: %s", expectation->file, err.message);
-        assert_sha256(&plaintext, expectation);
-        assert_opens(message.data, message.size, expectation->passphrase, plaintext.bytes,
-                     plaintext.size);
-    } else {
+    if (strcmp(expectation->result, "open") == 0)
+        check_open(expectation, &message);
+    else if (strcmp(expectation->result, "reread") == 0)
+        check_reread(expectation, &message);
+    else
         assert_refused(message.data, message.size, expectation->passphrase,
                        kind_of(expectation->result), expectation->detail);
-    }
 }
 
-static void every_published_message_does_as_expected(void **state)
+static void every_message_does_as_expected(void **state)
 {
     struct expectation expectations[MOST_VECTORS];
     size_t count = read_expectations(expectations);
@@ -121,7 +149,7 @@ static void every_published_message_does_as_expected(void **state)
 
 static void every_message_in_the_folders_is_expected(void **state)
 {
-    static const char *const folders[] = {"published", "dearmored"};
+    static const char *const folders[] = {"published", "dearmored", "crafted"};
     struct expectation expectations[MOST_VECTORS];
     const size_t count = read_expectations(expectations);
 
@@ -167,7 +195,7 @@ static void wrong_keys_and_malformed_content_are_not_told_apart(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        bed_test(every_published_message_does_as_expected),
+        bed_test(every_message_does_as_expected),
         bed_test(every_message_in_the_folders_is_expected),
         bed_test(wrong_keys_and_malformed_content_are_not_told_apart),
     };
