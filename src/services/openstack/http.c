@@ -168,8 +168,8 @@ static void log_answer(const struct http_request *request, unsigned attempt,
                   attempt + 1);
 }
 
-static int perform(const struct performance *performance, struct http_response *response,
-                   struct error *err)
+static enum http_outcome perform(const struct performance *performance,
+                                 struct http_response *response, struct error *err)
 {
     for (unsigned attempt = 0;; attempt++) {
         struct http_advice advice = {0};
@@ -181,9 +181,9 @@ static int perform(const struct performance *performance, struct http_response *
                      ? pause_before(performance, attempt, &advice, err)
                      : 0;
         if (paused < 0)
-            return -1;
+            return HTTP_STOPPED;
         if (paused == 0)
-            return outcome == HTTP_ANSWERED ? 0 : -1;
+            return outcome;
         *err = (struct error)ERROR_INIT;
     }
 }
@@ -214,7 +214,16 @@ int http_perform(struct http_client *client, const struct http_request *request,
     if (cancel_check(cancel, err) < 0)
         return -1;
     if (http_url_check(request->url, client->options.allow_http, err) < 0 ||
-        check_request(request, err) < 0 || perform(&performance, response, err) < 0)
-        return err->kind == ERROR_CANCELLED ? -1 : error_prefix(err, "%s", request->service);
-    return 0;
+        check_request(request, err) < 0)
+        return error_prefix(err, "%s", request->service);
+    switch (perform(&performance, response, err)) {
+    case HTTP_ANSWERED:
+        return 0;
+    case HTTP_STOPPED:
+        return -1;
+    case HTTP_BROKEN:
+    case HTTP_FAILED:
+    default:
+        return error_prefix(err, "%s", request->service);
+    }
 }

@@ -34,14 +34,14 @@ const struct error *http_body_error(const struct http_body *body)
     return &body->error;
 }
 
-bool http_body_has_head(const struct http_body *body)
+bool http_body_was_stopped(const struct http_body *body)
 {
-    return body->head.is_whole;
+    return body->was_stopped;
 }
 
-bool http_body_has_enough(const struct http_body *body)
+bool http_body_has_answer(const struct http_body *body, bool has_ended)
 {
-    return body->has_enough;
+    return body->head.is_whole && (has_ended || body->response->status >= 400);
 }
 
 /* --- answers --- */
@@ -76,7 +76,9 @@ static int deliver(struct http_body *body, const char *bytes, size_t size)
     }
     if (size == 0)
         return cancel_check(body->cancel, &body->error);
-    if (byte_sink_write(body->request->download, bytes, size, body->cancel, &body->error) < 0)
+    body->was_stopped =
+        byte_sink_write(body->request->download, bytes, size, body->cancel, &body->error) < 0;
+    if (body->was_stopped)
         return -1;
     body->response->downloaded += size;
     return 0;
@@ -189,8 +191,10 @@ static size_t give_body(char *buffer, size_t one, size_t size, void *context)
     (void)one;
     if (wanted == 0)
         return 0;
-    if (byte_source_pread(body->request->upload, buffer, wanted, body->upload_position,
-                          body->cancel, &got, &body->error) < 0)
+    body->was_stopped =
+        byte_source_pread(body->request->upload, buffer, wanted, body->upload_position,
+                          body->cancel, &got, &body->error) < 0;
+    if (body->was_stopped)
         return CURL_READFUNC_ABORT;
     if (got < wanted) {
         (void)error_set(&body->error, ERROR_CORRUPT, "what is uploaded ends at byte %llu of %llu",

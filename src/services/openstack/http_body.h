@@ -22,6 +22,7 @@ struct http_body {
     uint64_t skipped;         /* bytes of a 200 that came before the offset asked for */
     uint64_t upload_position; /* next byte to send */
     bool has_enough;          /* the rest of a refusal is not worth reading */
+    bool was_stopped;         /* the failure is the sink's or the source's */
     struct error error;       /* the first failure */
 };
 
@@ -36,11 +37,15 @@ bool http_body_attach(struct http_body *body, CURL *easy);
 bool http_body_has_failed(const struct http_body *body);
 const struct error *http_body_error(const struct http_body *body);
 
-/** True when the whole head of the answer came; libcurl is content with a part of one. */
-bool http_body_has_head(const struct http_body *body);
+/** True when it was the caller's sink or source that failed. */
+bool http_body_was_stopped(const struct http_body *body);
 
-/** True when we ended the transfer because the answer was a refusal of endless words. */
-bool http_body_has_enough(const struct http_body *body);
+/**
+ * True when there is an answer: a whole head (libcurl is content with a part of one) and, unless it
+ * is a refusal, a transfer that came to its end. A refusal may come in the middle of an upload, and
+ * be cut with it.
+ */
+bool http_body_has_answer(const struct http_body *body, bool has_ended);
 
 /** True when key material or a password goes one way or the other. */
 bool http_request_has_secret(const struct http_request *request);

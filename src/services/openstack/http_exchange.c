@@ -292,12 +292,12 @@ static enum http_outcome judge(CURLcode code, const struct http_attempt *attempt
 {
     if (http_body_has_failed(body)) {
         *err = *http_body_error(body);
-        return HTTP_FAILED;
+        return http_body_was_stopped(body) ? HTTP_STOPPED : HTTP_FAILED;
     }
-    if (http_body_has_head(body) && (code == CURLE_OK || http_body_has_enough(body)))
+    if (http_body_has_answer(body, code == CURLE_OK))
         return HTTP_ANSWERED;
     if (cancel_check(attempt->cancel, err) < 0)
-        return HTTP_FAILED;
+        return HTTP_STOPPED;
     if (code == CURLE_OK) {
         (void)error_set(err, ERROR_UNAVAILABLE, "the answer ended within its headers");
         return HTTP_BROKEN;

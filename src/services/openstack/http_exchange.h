@@ -11,7 +11,8 @@
 enum http_outcome {
     HTTP_ANSWERED, /* there is an answer, whatever its status */
     HTTP_BROKEN,   /* no answer, or half of one, for a reason that may pass */
-    HTTP_FAILED,   /* another attempt would not help: refused, cancelled, over a cap, sink failed */
+    HTTP_STOPPED,  /* by the caller's own sink, source or cancel token, whose error it is */
+    HTTP_FAILED,   /* another attempt would not help: refused, over a cap, no sense */
 };
 
 /** What an attempt works with; all borrowed. */

@@ -295,6 +295,7 @@ static void a_sink_that_fails_says_why(void **state)
 
     http_bed_script(bed, answers, 1);
     assert_fails(ERROR_NO_SPACE, http_perform(bed->client, &request, NULL, &response, &err));
+    assert_null(strstr(err.message, "Glance"));
     assert_int_equal(http_server_request_count(bed->server), 1);
 }
 

@@ -102,6 +102,20 @@ static void a_refusal_of_endless_words_is_still_a_refusal(void **state)
     http_response_clear(&response);
 }
 
+static void a_refusal_that_is_cut_short_is_still_a_refusal(void **state)
+{
+    static const char *const answers[] = {
+        "HTTP/1.1 413 Too Large\r\nContent-Length: 100\r\n\r\nThe image is"};
+    struct http_bed *bed = *state;
+    CLEANUP(http_response_clear) struct http_response response = HTTP_RESPONSE_INIT;
+    struct error err = ERROR_INIT;
+
+    http_bed_script(bed, answers, 1);
+    assert_succeeds(get(bed, "/", &response, &err));
+    assert_int_equal(response.status, 413);
+    assert_fails(ERROR_TOO_LARGE, http_response_check(&response, "Glance", &err));
+}
+
 static void endless_headers_are_refused(void **state)
 {
     struct http_bed *bed = *state;
@@ -384,6 +398,7 @@ int main(void)
         with_bed(bytes_that_are_no_http_are_refused),
         with_bed(a_body_over_its_cap_is_refused_and_one_at_it_is_not),
         with_bed(a_refusal_of_endless_words_is_still_a_refusal),
+        with_bed(a_refusal_that_is_cut_short_is_still_a_refusal),
         with_bed(endless_headers_are_refused),
         with_bed(a_token_that_is_none_is_refused),
         with_bed(a_service_that_says_nothing_is_a_timeout),
