@@ -23,8 +23,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* What a codec and its pieces need, with room for libgcrypt; half of what a plain user may lock. */
-#define COMMAND_ARENA_BYTES (4 * MIB)
+/* What a codec and its pieces need at most: a chunk of LIMIT_AEAD_CHUNK_BYTES, bzip2's 4 MiB, and
+ * room for libgcrypt. A plain user may lock 8 MiB, and nearly every message needs 2. */
+#define COMMAND_ARENA_BYTES (12 * MIB)
 
 struct stream_options {
     const char *key_file;  /* NULL: ask */

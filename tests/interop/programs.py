@@ -102,13 +102,13 @@ class Glancefs:
     def __init__(self, path: str):
         self.path = path
 
-    def _run(self, command: str, key: Path, source: Path, piped: bool) -> Result:
-        line = [self.path, command, "--key-file", str(key)]
+    def _run(self, command: str, key: Path, source: Path, piped: bool, options: Iterable[str] = ()) -> Result:
+        line = [self.path, command, "--key-file", str(key), *options]
         result = run([*line, "-"], pipe=source.read_bytes()) if piped else run([*line, str(source)])
         return Result(result.returncode, result.stdout, result.stderr.decode(errors="replace"))
 
     def decrypt(self, message: Path, key: Path, piped=False) -> Result:
         return self._run("decrypt", key, message, piped)
 
-    def encrypt(self, plain: Path, key: Path, piped=False) -> Result:
-        return self._run("encrypt", key, plain, piped)
+    def encrypt(self, plain: Path, key: Path, piped=False, options: Iterable[str] = ()) -> Result:
+        return self._run("encrypt", key, plain, piped, options)
