@@ -108,6 +108,29 @@ bool processes_with_become(const char *text, unsigned expected)
     return false;
 }
 
+static bool is_gpg(pid_t pid)
+{
+    char name[16];
+
+    (void)snprintf(name, sizeof name, "%d", pid);
+    return file_has(name, "comm", "gpg\n");
+}
+
+bool gpg_leaves(const char *home)
+{
+    struct error ignored = ERROR_INIT;
+
+    for (unsigned i = 0; i < LOOKS; i++) {
+        pid_t pid = 0;
+        const unsigned count = processes_with(home, &pid);
+
+        if (count == 0 || (count == 1 && !is_gpg(pid)))
+            return true;
+        (void)delay(BETWEEN_LOOKS_MS, NULL, &ignored);
+    }
+    return false;
+}
+
 void run_gpg(const char *home, const char *const *arguments)
 {
     const char *argv[32] = {"gpg", "--homedir", home, "--batch", "--yes", "--quiet"};

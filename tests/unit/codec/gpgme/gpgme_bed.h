@@ -31,6 +31,9 @@ unsigned processes_with(const char *text, pid_t *ret);
 /** The same, when it gets to be `expected` within some seconds. */
 bool processes_with_become(const char *text, unsigned expected);
 
+/** True when no gpg works on `home` any more, at the latest after some seconds; its agent may live. */
+bool gpg_leaves(const char *home);
+
 /** Runs gpg on `home` with what stands in `arguments`, up to NULL; asserts that it succeeds. */
 void run_gpg(const char *home, const char *const *arguments);
 

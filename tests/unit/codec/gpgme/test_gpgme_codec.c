@@ -143,8 +143,7 @@ static void an_aborted_sink_leaves_no_gpg(void **state)
     assert_succeeds(byte_sink_write(sink, content, 2000000, NULL, &err));
     byte_sink_free(sink);
     assert_int_equal(stored.aborts, 1);
-    /* What is left is the agent, until the codec goes. */
-    assert_true(processes_with_become(bed->runtime, 1));
+    assert_true(gpg_leaves(bed->runtime));
 }
 
 static void a_wrong_passphrase_is_the_uniform_error_each_time(void **state)
