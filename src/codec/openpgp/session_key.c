@@ -77,12 +77,13 @@ static bool literal_is_plausible(struct byte_cursor *cursor)
     return byte_cursor_u8(cursor, &mode, &ignored) == 0 && literal_mode_is_valid(mode);
 }
 
-static bool first_packet_is_plausible(const uint8_t *bytes, size_t size)
+static bool first_packet_is_plausible(const uint8_t *bytes, size_t size, bool *ret_is_doubtful)
 {
     struct byte_cursor cursor = byte_cursor_over(bytes, size);
     struct error ignored = ERROR_INIT;
     struct packet_header header;
 
+    *ret_is_doubtful = false;
     if (packet_header_parse(&cursor, &header, &ignored) < 0)
         return false;
     switch (header.type) {
@@ -98,12 +99,13 @@ static bool first_packet_is_plausible(const uint8_t *bytes, size_t size)
     case PACKET_ONE_PASS_SIGNATURE:
         return version_is_plausible(&cursor);
     default:
+        *ret_is_doubtful = true;
         return packet_type_is_ignorable(header.type);
     }
 }
 
-int session_key_fits(const struct session_key *key, const uint8_t *sample, size_t sample_size,
-                     bool *ret, struct error *err)
+int session_key_fits(struct session_key *key, const uint8_t *sample, size_t sample_size, bool *ret,
+                     struct error *err)
 {
     size_t block = cipher_block_size(key->algorithm);
     CLEANUP(cfb_cipher_free) struct cfb_cipher *cipher = NULL;
@@ -122,7 +124,8 @@ int session_key_fits(const struct session_key *key, const uint8_t *sample, size_
     *ret = constant_time_equal(plain + block - SEIPD_V1_PREFIX_REPEAT_BYTES, plain + block,
                                SEIPD_V1_PREFIX_REPEAT_BYTES) &&
            first_packet_is_plausible(plain + block + SEIPD_V1_PREFIX_REPEAT_BYTES,
-                                     sample_size - block - SEIPD_V1_PREFIX_REPEAT_BYTES);
+                                     sample_size - block - SEIPD_V1_PREFIX_REPEAT_BYTES,
+                                     &key->is_doubtful);
     secure_arena_release(key->arena, plain);
     return 0;
 }

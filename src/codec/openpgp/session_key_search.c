@@ -18,6 +18,9 @@ struct session_key_search {
     size_t usable;  /* SKESKs tried */
     size_t given;   /* candidates */
     bool has_asked; /* the resolver; or there is no need to */
+    struct session_key *doubtful[LIMIT_SESSION_KEY_CANDIDATES]; /* kept for the end, in order */
+    size_t doubtful_count;
+    size_t doubtful_next;
 };
 
 int session_key_search_new(struct esk_sequence **sequence, const struct encrypted_data *data,
@@ -46,6 +49,8 @@ void session_key_search_free(struct session_key_search *search)
 {
     if (search == NULL)
         return;
+    for (size_t i = search->doubtful_next; i < search->doubtful_count; i++)
+        session_key_free(search->doubtful[i]);
     esk_sequence_free(search->sequence);
     free(search);
 }
@@ -72,7 +77,17 @@ static int is_plausible(const struct session_key_search *search, struct session_
     return 0;
 }
 
-/* *ret is NULL, with success, when this packet's key is not plausible. */
+/* A candidate for now, or for when there is no better one. */
+static void hand_out(struct session_key_search *search, struct session_key **key,
+                     struct session_key **ret)
+{
+    if (!(*key)->is_doubtful)
+        *ret = steal(key);
+    else if (search->doubtful_count < LIMIT_SESSION_KEY_CANDIDATES)
+        search->doubtful[search->doubtful_count++] = steal(key);
+}
+
+/* *ret is NULL, with success, when this packet's key is not plausible, or doubtful. */
 static int try_skesk(struct session_key_search *search, const struct skesk *skesk,
                      struct cancel *cancel, struct session_key **ret, struct error *err)
 {
@@ -94,7 +109,7 @@ static int try_skesk(struct session_key_search *search, const struct skesk *skes
         search->next = search->sequence->count;
         search->has_asked = true;
     }
-    *ret = steal(&key);
+    hand_out(search, &key, ret);
     return 0;
 }
 
@@ -141,7 +156,7 @@ static int ask_resolver(struct session_key_search *search, struct cancel *cancel
     if (key != NULL && is_plausible(search, key, names_cipher, &plausible, err) < 0)
         return -1;
     if (plausible)
-        *ret = steal(&key);
+        hand_out(search, &key, ret);
     return 0;
 }
 
@@ -181,6 +196,8 @@ int session_key_search_next(struct session_key_search *search, struct cancel *ca
     if (try_skesks(search, cancel, &key, err) < 0 ||
         (key == NULL && ask_resolver(search, cancel, &key, err) < 0))
         return -1;
+    if (key == NULL && search->doubtful_next < search->doubtful_count)
+        key = steal(&search->doubtful[search->doubtful_next++]);
     if (key == NULL)
         return explain(search, err);
     search->given++;

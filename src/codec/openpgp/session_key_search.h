@@ -37,7 +37,8 @@ void session_key_search_free(struct session_key_search *search);
 DEFINE_CLEANUP(struct session_key_search, session_key_search_free)
 
 /**
- * The next candidate: from the SKESKs in their order, then from the resolver. Its `algorithm` is
+ * The next candidate: from the SKESKs in their order, then from the resolver, then those that are
+ * doubtful (see session_key_fits). Its `algorithm` is
  * the cipher to decrypt with, whatever the kind. All key derivations of a search together may take
  * LIMIT_DERIVATION_SECONDS of CPU; at most LIMIT_SESSION_KEY_CANDIDATES are given.
  *

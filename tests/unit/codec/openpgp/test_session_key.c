@@ -109,6 +109,39 @@ static void every_packet_that_may_stand_first_fits(void **state)
             fail_msg("start number %zu does not fit", i);
 }
 
+static void only_packets_that_are_ignored_make_a_key_doubtful(void **state)
+{
+    static const struct {
+        struct start start;
+        bool is_doubtful;
+    } starts[] = {
+        {{"\xcb\x06"
+          "b\0\0\0\0\0",
+          8},
+         false},
+        {{"\xa3\x01\x00\x00", 4}, false},
+        {{"\xca\x03PGP", 5}, false},
+        {{"\xd5\x00", 2}, true},
+        {{"\xff\x00", 2}, true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(starts); i++) {
+        CLEANUP(session_key_free) struct session_key *key = some_key(CIPHER_AES256, 3);
+        CLEANUP(octets_clear) struct octets message = {0};
+        struct error err = ERROR_INIT;
+        const uint8_t *sample;
+        size_t size;
+        bool result;
+
+        make_sample(&message, NULL, key, starts[i].start.octets, starts[i].start.size, &sample,
+                    &size);
+        assert_succeeds(session_key_fits(key, sample, size, &result, &err));
+        assert_true(result);
+        assert_int_equal(key->is_doubtful, starts[i].is_doubtful);
+    }
+}
+
 static void no_other_start_fits(void **state)
 {
     static const struct start starts[] = {
@@ -205,6 +238,7 @@ int main(void)
         bed_test(the_right_key_fits_with_every_cipher),
         bed_test(the_quick_check_must_repeat_two_octets),
         bed_test(every_packet_that_may_stand_first_fits),
+        bed_test(only_packets_that_are_ignored_make_a_key_doubtful),
         bed_test(no_other_start_fits),
         bed_test(a_sample_too_short_for_a_message_does_not_fit),
         bed_test(wrong_keys_hardly_ever_fit),

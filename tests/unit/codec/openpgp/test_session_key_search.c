@@ -103,10 +103,10 @@ static struct skesk_plan plan_of(const char *passphrase, unsigned version, int f
     return plan;
 }
 
-/* SEIPD version 1 data under the key filled with `fill`. */
-static void search_v1(struct search_bed *bed, int fill, struct session_key_resolver *resolver)
+/* SEIPD version 1 data under the key filled with `fill`, which holds `packets`. */
+static void search_v1_data(struct search_bed *bed, int fill, const struct octets *packets,
+                           struct session_key_resolver *resolver)
 {
-    CLEANUP(octets_clear) struct octets literal = {0};
     uint8_t key[CIPHER_MAXIMUM_KEY_BYTES];
     const struct session_key_means means = {
         .arena = bed_arena(), .passphrase = bed->passphrase, .resolver = resolver};
@@ -115,11 +115,18 @@ static void search_v1(struct search_bed *bed, int fill, struct session_key_resol
     struct error err = ERROR_INIT;
 
     memset(key, fill, sizeof key);
-    build_literal(&literal, FRAMING_SHORTEST, "some content", 12);
-    build_seipd(&bed->data, NULL, CIPHER_AES256, key, literal.data, literal.size);
+    build_seipd(&bed->data, NULL, CIPHER_AES256, key, packets->data, packets->size);
     data.sample = bed->data.data + 3;
     assert_succeeds(session_key_search_new(&bed->sequence, &data, &means, &bed->search, &err));
     assert_null(bed->sequence);
+}
+
+static void search_v1(struct search_bed *bed, int fill, struct session_key_resolver *resolver)
+{
+    CLEANUP(octets_clear) struct octets literal = {0};
+
+    build_literal(&literal, FRAMING_SHORTEST, "some content", 12);
+    search_v1_data(bed, fill, &literal, resolver);
 }
 
 static void search_aead(struct search_bed *bed, enum encrypted_data_kind kind,
@@ -346,6 +353,33 @@ static void the_resolver_is_not_asked_when_a_passphrase_opens(void **state)
     bed_stop(&bed);
 }
 
+/* The message begins with a padding packet: its key is right, and yet the last that is given. */
+static void a_doubtful_key_is_given_when_there_is_no_other(void **state)
+{
+    const struct skesk_plan plan = plan_of("secret", 4, 7);
+    struct scripted_resolver scripted = {.resolver = {&scripted_ops}};
+    CLEANUP(octets_clear) struct octets packets = {0};
+    struct search_bed bed;
+
+    (void)state;
+    build_packet(&packets, 21, FRAMING_SHORTEST, "padding of some size", 20);
+    for (int given = 0; given < 3; given++) {
+        bed_start(&bed, "secret");
+        add_pkesk(&bed, PKESK_VERSION);
+        add_skesk(&bed, &plan);
+        add_skesk(&bed, &plan);
+        search_v1_data(&bed, 7, &packets, &scripted.resolver);
+        for (int i = 0; i < given; i++)
+            assert_next(&bed, CIPHER_AES256, 7);
+        if (given == 2)
+            assert_none(&bed, ERROR_CORRUPT, DAMAGED_MESSAGE);
+        bed_stop(&bed);
+        octets_clear(&bed.data);
+    }
+    assert_int_equal(scripted.calls, 2);
+    session_key_resolver_free(&scripted.resolver);
+}
+
 static void a_resolved_key_that_does_not_fit_is_none(void **state)
 {
     const struct session_key wrong = resolved_key(8);
@@ -429,6 +463,7 @@ int main(void)
         bed_test(says_why_no_packet_can_be_used),
         bed_test(the_resolver_is_asked_when_no_passphrase_opens),
         bed_test(the_resolver_is_not_asked_when_a_passphrase_opens),
+        bed_test(a_doubtful_key_is_given_when_there_is_no_other),
         bed_test(a_resolved_key_that_does_not_fit_is_none),
         bed_test(a_failing_resolver_is_heard_only_where_there_is_no_passphrase),
         bed_test(all_derivations_together_have_bounded_time),
