@@ -70,6 +70,7 @@ static const struct packet_run *find_run(const struct packet_index *index, uint6
 {
     size_t low = 0, high = index->count;
 
+    assert(index->runs != NULL);
     while (high - low > 1) {
         const size_t middle = low + (high - low) / 2;
 

@@ -304,6 +304,36 @@ static void every_shortage_of_locked_memory_is_told(void **state)
     assert_in_range(shortages, 10, 40);
 }
 
+/* Only of a literal that stands right in the encryption: inside of a container it lies nowhere. */
+static void notes_where_a_literal_lies_that_is_in_no_container(void **state)
+{
+    CLEANUP(octets_clear) struct octets literal = {0};
+    CLEANUP(octets_clear) struct octets stored = {0};
+
+    (void)state;
+    build_literal(&literal, FRAMING_SHORTEST, "content", 7);
+    build_compressed(&stored, FRAMING_SHORTEST, 0, literal.data, literal.size);
+    for (int is_stored = 0; is_stored < 2; is_stored++) {
+        const struct octets *packets = is_stored ? &stored : &literal;
+        CLEANUP(byte_source_free)
+        struct byte_source *source = memory_source_new(packets->data, packets->size, NULL);
+        CLEANUP(literal_message_free) struct literal_message *message = NULL;
+        struct packet_index index = {.runs = NULL};
+        struct ciphertext_stream below;
+        struct error err = ERROR_INIT;
+
+        ciphertext_stream_init(&below, source, 0);
+        assert_succeeds(
+            literal_message_new(&below.stream, &plenty, bed_arena(), NULL, &message, &err));
+        literal_message_note(message, &index);
+        assert_int_equal(literal_message_remaining(message), 7);
+        assert_int_equal(index.body_size, is_stored ? 0 : 7);
+        if (!is_stored)
+            assert_int_equal(packet_index_position(&index, 0), literal.size - 7);
+        packet_index_clear(&index);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -319,6 +349,7 @@ int main(void)
         bed_test(names_the_messages_it_does_not_support),
         bed_test(any_other_packet_is_damage),
         bed_test(first_chunks_under_512_bytes_are_damage),
+        bed_test(notes_where_a_literal_lies_that_is_in_no_container),
         bed_test(every_shortage_of_locked_memory_is_told),
     };
 

@@ -186,6 +186,57 @@ static void a_failure_comes_after_the_bytes_before_it_and_is_repeated(void **sta
     packet_fixture_stop(&fixture);
 }
 
+/* From where a header inside the body ends, as the layers above do it. */
+static void notes_where_each_byte_lies(void **state)
+{
+    const size_t behind = 6;
+    CLEANUP(memory_free) uint8_t *content = pseudo_random_bytes(2, BODY_BYTES);
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(framings); i++) {
+        CLEANUP(octets_clear) struct octets packet = {0};
+        struct packet_index index = {.runs = NULL};
+        struct packet_fixture fixture;
+        struct error err = ERROR_INIT;
+
+        build_packet(&packet, 11, framings[i], content, BODY_BYTES);
+        packet_fixture_start(&fixture, &packet, NULL);
+        assert_succeeds(packet_body_skip_exact(&fixture.body, behind, NULL, &err));
+        packet_body_note(&fixture.body, &index);
+        assert_succeeds(packet_body_skip_rest(&fixture.body, NULL, &err));
+        assert_false(index.is_lost);
+        assert_int_equal(index.body_size, framings[i] == FRAMING_INDETERMINATE
+                                              ? UINT64_MAX
+                                              : (uint64_t)BODY_BYTES - behind);
+        for (size_t offset = 0; offset < BODY_BYTES - behind; offset++)
+            assert_int_equal(packet.data[packet_index_position(&index, offset)],
+                             content[behind + offset]);
+        packet_index_clear(&index);
+        packet_fixture_stop(&fixture);
+    }
+}
+
+static void tells_what_a_definite_length_promises(void **state)
+{
+    static const uint8_t content[BODY_BYTES] = {7};
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(framings); i++) {
+        const bool is_definite =
+            framings[i] != FRAMING_INDETERMINATE && framings[i] != FRAMING_PARTIAL_512;
+        CLEANUP(octets_clear) struct octets packet = {0};
+        struct packet_fixture fixture;
+        struct error err = ERROR_INIT;
+
+        build_packet(&packet, 11, framings[i], content, BODY_BYTES);
+        packet_fixture_start(&fixture, &packet, NULL);
+        assert_succeeds(packet_body_skip_exact(&fixture.body, 100, NULL, &err));
+        assert_int_equal(packet_body_remaining(&fixture.body),
+                         is_definite ? BODY_BYTES - 100 : BYTE_SOURCE_SIZE_UNKNOWN);
+        packet_fixture_stop(&fixture);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +248,8 @@ int main(void)
         bed_test(peeking_shows_all_of_it_piece_by_piece),
         bed_test(steps_over_an_exact_number_of_bytes),
         bed_test(a_failure_comes_after_the_bytes_before_it_and_is_repeated),
+        bed_test(notes_where_each_byte_lies),
+        bed_test(tells_what_a_definite_length_promises),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
