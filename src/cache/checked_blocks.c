@@ -103,31 +103,47 @@ static struct entry *find(struct checked_blocks *blocks, const struct cache_obje
     return entry;
 }
 
-/* Puts a block in front. When one is too many the last is no longer listed; see unref. Locked. */
-static struct entry *list(struct checked_blocks *blocks, struct entry *entry)
+/* Takes the last block off the list when there are `count` or more; NULL when not. Locked. */
+static struct entry *unlist_last(struct checked_blocks *blocks, unsigned count)
 {
     struct entry **link = &blocks->listed;
     struct entry *last;
 
+    for (unsigned i = 1; *link != NULL && ((*link)->next != NULL || i < count); i++)
+        link = &(*link)->next;
+    last = *link;
+    if (last != NULL)
+        *link = last->next;
+    return last;
+}
+
+/* Puts a block in front. Locked. */
+static void list(struct checked_blocks *blocks, struct entry *entry)
+{
     entry->next = blocks->listed;
     entry->references++;
     blocks->listed = entry;
-    for (unsigned i = 0; i < CHECKED_BLOCKS_KEPT && *link != NULL; i++)
-        link = &(*link)->next;
-    last = *link;
-    if (last == NULL)
-        return NULL;
-    *link = last->next;
-    return unref(blocks, last);
 }
 
-/* Memory for a block: the spare one, or new. Mapped, so that it goes back to the system. */
+/* Makes room for one more block on the list; its memory may become the spare one. The result, if not
+ * NULL, is for the caller to free without the lock. Locked. */
+static struct entry *make_room(struct checked_blocks *blocks)
+{
+    struct entry *last = unlist_last(blocks, CHECKED_BLOCKS_KEPT);
+
+    return last == NULL ? NULL : unref(blocks, last);
+}
+
+/* Memory for a block: the spare one, that of the block used least, or new. Mapped, so that it goes
+ * back to the system. */
 static int take_memory(struct checked_blocks *blocks, struct entry **ret, struct error *err)
 {
+    CLEANUP(free_entry) struct entry *unused = NULL;
     CLEANUP(free_entry) struct entry *entry = NULL;
     void *memory;
 
     (void)pthread_mutex_lock(&blocks->mutex);
+    unused = make_room(blocks);
     entry = steal(&blocks->spare);
     (void)pthread_mutex_unlock(&blocks->mutex);
     if (entry == NULL) {
@@ -190,7 +206,9 @@ int checked_blocks_get(struct checked_blocks *blocks, struct cache_object *objec
         entry = steal(&fresh);
         entry->references = 1;
         (void)pthread_mutex_lock(&blocks->mutex);
-        unused = list(blocks, entry);
+        list(blocks, entry);
+        unused = unlist_last(blocks, CHECKED_BLOCKS_KEPT + 1);
+        unused = unused == NULL ? NULL : unref(blocks, unused);
         (void)pthread_mutex_unlock(&blocks->mutex);
     }
     *ret = &entry->block;

@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 /** Blocks kept while nobody uses them. */
-#define CHECKED_BLOCKS_KEPT 4
+#define CHECKED_BLOCKS_KEPT 2
 
 struct checked_blocks;
 

@@ -19,12 +19,24 @@ struct object_verifier {
     uint8_t digest[HASH_MAXIMUM_BYTES]; /* what the record says */
     size_t digest_size;
     struct gmac_table *tags;
-    uint8_t *block; /* bytes of the current block, not tagged yet */
+    uint8_t *block; /* bytes of the current block, not tagged yet; NULL before there are any */
     size_t block_size;
     uint64_t size;
     uint64_t expected_size; /* UINT64_MAX when the record has none */
     bool mismatch;          /* size or hash are not the record's */
 };
+
+/* Keeps part of a block; there is none in a pass over a disk, which reads blocks. */
+static int keep(struct object_verifier *verifier, const uint8_t *bytes, size_t size,
+                struct error *err)
+{
+    if (verifier->block == NULL)
+        verifier->block = malloc(CACHE_BLOCK_BYTES);
+    if (verifier->block == NULL)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    memcpy(verifier->block + verifier->block_size, bytes, size);
+    return 0;
+}
 
 /* Tags all of `bytes`, of which what does not fill a block is kept for the next time. */
 static int tag_blocks(struct object_verifier *verifier, const uint8_t *bytes, size_t size,
@@ -36,7 +48,8 @@ static int tag_blocks(struct object_verifier *verifier, const uint8_t *bytes, si
         const uint8_t *block = bytes;
 
         if (part < CACHE_BLOCK_BYTES) {
-            memcpy(verifier->block + verifier->block_size, bytes, part);
+            if (keep(verifier, bytes, part, err) < 0)
+                return -1;
             block = verifier->block;
         }
         verifier->block_size += part;
@@ -176,9 +189,6 @@ int object_verifier_new(const struct image_record *record, bool require_hash,
     verifier->sink.ops = &verifier_ops;
     verifier->file = file;
     verifier->observer = observer;
-    verifier->block = malloc(CACHE_BLOCK_BYTES);
-    if (verifier->block == NULL)
-        return error_set(err, ERROR_EXHAUSTED, "out of memory");
     if (!image_record_size(record, &verifier->expected_size))
         verifier->expected_size = UINT64_MAX;
     if (choose_hash(verifier, record, require_hash, err) < 0 ||

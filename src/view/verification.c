@@ -6,7 +6,7 @@
 #include "glancefs/limits.h"
 
 /* Ciphertext on its way from the cache to the codec; enough that neither waits for each block. */
-#define PIPE_BYTES (1 * MIB)
+#define PIPE_BYTES (512 * KIB)
 
 /* The codec's half of a pass, on a thread of its own. */
 struct codec_job {
