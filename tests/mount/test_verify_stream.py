@@ -354,10 +354,12 @@ def a_copy_in_the_cache_of_another_daemon_is_followed(bed):
 def verify_first_opens_again_without_a_second_pass(bed):
     image = bed.image(DATA)
     bed.mount()
-    for _ in range(3):
+
+    def is_reopened():  # RELEASE is asynchronous: the image may still be open for a moment
         same_bytes(bed.view(image).read_bytes(), DATA, "the bytes")
+        return counters(bed)["reopens"] > 0
+    bed.wait_for(is_reopened, 10, "an open without a second pass")
     equal(counters(bed)["verifications"], 1, "verifications")
-    equal(counters(bed)["reopens"], 2, "reopens")
 
 
 @test
