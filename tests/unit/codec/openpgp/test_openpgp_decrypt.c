@@ -173,7 +173,7 @@ static void unsupported_content_is_named_only_in_authentic_messages(void **state
         size_t size;
         const char *text;
     } contents[] = {
-        {8, "\3BZh91AY", 8, "BZip2"},
+        {8, "\0\xc4\x0d\3\0\x08\x01........\1", 16, "signed"},
         {4, "\3\0\x08\x01........\1", 13, "signed"},
         {3, "\4\x09\0\x08", 4, "inside"},
     };
