@@ -111,7 +111,7 @@ static int add_skesk(struct outer_message *message, const uint8_t *body, size_t 
                          LIMIT_SKESK_PACKETS);
     if (skesk_parse(&cursor, &skesk, &skesk_err) < 0 ||
         require_old_kind(body, &skesk, &skesk_err) < 0) {
-        if (skesk_err.kind != ERROR_UNSUPPORTED) {
+        if (skesk_err.kind != ERROR_UNSUPPORTED && skesk_err.kind != ERROR_TOO_LARGE) {
             *err = skesk_err;
             return -1;
         }
