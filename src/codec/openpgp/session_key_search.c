@@ -196,8 +196,10 @@ int session_key_search_next(struct session_key_search *search, struct cancel *ca
     if (try_skesks(search, cancel, &key, err) < 0 ||
         (key == NULL && ask_resolver(search, cancel, &key, err) < 0))
         return -1;
-    if (key == NULL && search->doubtful_next < search->doubtful_count)
-        key = steal(&search->doubtful[search->doubtful_next++]);
+    if (key == NULL && search->doubtful_next < search->doubtful_count) {
+        key = search->doubtful[search->doubtful_next];
+        search->doubtful_next++;
+    }
     if (key == NULL)
         return explain(search, err);
     search->given++;
