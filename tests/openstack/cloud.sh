@@ -106,7 +106,7 @@ port_of() { # SERVICE
 
 # --- configuration files ---
 
-authtoken() { # USER: its [keystone_authtoken] section. A cache would keep revoked tokens alive.
+authtoken() { # USER SERVICE-TYPE: its [keystone_authtoken]. A cache would keep revoked tokens alive.
     cat <<S
 [keystone_authtoken]
 www_authenticate_uri = http://127.0.0.1:$keystone_port/v3
@@ -118,6 +118,7 @@ project_name = service
 user_domain_id = default
 project_domain_id = default
 region_name = RegionOne
+service_type = $2
 token_cache_time = -1
 service_token_roles_required = true
 service_token_roles = admin
@@ -168,7 +169,7 @@ use_stderr = true
 sql_connection = sqlite:///$top/barbican/barbican.db
 host_href = http://127.0.0.1:$barbican_port
 db_auto_create = false
-$(authtoken barbican)
+$(authtoken barbican key-manager)
 [secretstore]
 enabled_secretstore_plugins = store_crypto
 [crypto]
@@ -230,7 +231,7 @@ filesystem_store_datadir = $dir/images
 filesystem_store_datadir = $dir/staging
 [os_glance_tasks_store]
 filesystem_store_datadir = $dir/tasks
-$(authtoken glance)
+$(authtoken glance image)
 [paste_deploy]
 flavor = keystone
 config_file = $dir/glance-api-paste.ini

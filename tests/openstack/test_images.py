@@ -9,6 +9,7 @@ from cloud_bed import yaml
 from messages import KIB, QUICK, UNCOMPRESSED, plaintext
 from registry import test, test_with
 from stack import add_application_credential
+from write_bed import file_of, has_state
 
 DATA = plaintext(700 * KIB + 123)
 IMAGES = 300
@@ -197,6 +198,23 @@ def an_application_credential_of_clouds_yaml_is_used(bed):
                          "application_credential_id": made["id"],
                          "application_credential_secret": made["secret"]}
     reads_with(bed, name="openstack:test")
+
+
+@test
+def an_application_credential_that_may_only_read_suffices(bed):
+    rules = [{"service": "image", "method": "GET", "path": "/v2/images"},
+             {"service": "image", "method": "GET", "path": "/v2/images/**"},
+             {"service": "key-manager", "method": "GET", "path": "/v1/secrets/**"}]
+    made = add_application_credential(bed.cloud, access_rules=rules)
+    bed.entry["auth_type"] = "v3applicationcredential"
+    bed.entry["auth"] = {"auth_url": bed.entry["auth"]["auth_url"], "application_credential_id": made["id"],
+                         "application_credential_secret": made["secret"]}
+    queued = bed.queued()
+    reads_with(bed, name="openstack:test")
+    check(queued in os.listdir(bed.mount_point / "encrypt"), "the queued image is not listed")
+    bed.write(queued, DATA)
+    has_state(bed, file_of(bed, queued), "failed")
+    equal(bed.cloud.status(queued), "queued", "the image's status")
 
 
 @test
