@@ -199,12 +199,49 @@ static enum finding judge(const struct upload_sender *sender, const struct image
     return FINDING_FINAL;
 }
 
+/* Those that differ. Before the data: what is set while an image is being saved gets lost. */
+static int set_properties(const struct upload_sender *sender, struct image_service *images,
+                          const struct image_record *record, struct cancel *cancel,
+                          struct error *err)
+{
+    const struct upload_journal *journal = sender->journal;
+    CLEANUP(memory_free)
+    struct image_property *differing = calloc(journal->property_count + 1, sizeof *differing);
+    size_t count = 0;
+
+    if (differing == NULL)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    for (size_t i = 0; i < journal->property_count; i++) {
+        const struct image_property *ours = &journal->properties[i];
+        const char *value = image_record_property(record, ours->name);
+
+        if (value == NULL || strcmp(value, ours->value) != 0)
+            differing[count++] = *ours;
+    }
+    if (count == 0)
+        return 0;
+    return image_service_update(images, sender->target, differing, count, cancel, err);
+}
+
+/* Somebody else who wrote the same image may have set his properties between ours and our data. His
+ * data were refused then, and ours must not bear his size. */
+static enum finding claim(const struct upload_sender *sender, struct image_service *images,
+                          const struct image_record *record, struct cancel *cancel,
+                          struct error *err)
+{
+    return set_properties(sender, images, record, cancel, err) == 0 ? FINDING_OURS
+                                                                    : finding_of_error(err);
+}
+
 /* An answer that makes no sense says nothing about the image: only "gone" and "forbidden" count. */
 static enum finding look(const struct upload_sender *sender, struct image_service *images,
                          struct cancel *cancel, struct image_record **ret, struct error *err)
 {
-    if (image_service_get(images, sender->target, cancel, ret, err) == 0)
-        return judge(sender, *ret, cancel, err);
+    if (image_service_get(images, sender->target, cancel, ret, err) == 0) {
+        const enum finding finding = judge(sender, *ret, cancel, err);
+
+        return finding == FINDING_OURS ? claim(sender, images, *ret, cancel, err) : finding;
+    }
     return err->kind == ERROR_NOT_FOUND || err->kind == ERROR_DENIED ? FINDING_FINAL
                                                                      : FINDING_UNSURE;
 }
@@ -239,30 +276,6 @@ static int register_consumer(const struct upload_sender *sender, const struct im
         return -1;
     log_debug("image %s: not a consumer of its secret: %s", sender->target, err->message);
     return 0;
-}
-
-/* Before the data: what is set while an image is being saved gets lost. */
-static int set_properties(const struct upload_sender *sender, struct image_service *images,
-                          const struct image_record *record, struct cancel *cancel,
-                          struct error *err)
-{
-    const struct upload_journal *journal = sender->journal;
-    CLEANUP(memory_free)
-    struct image_property *differing = calloc(journal->property_count + 1, sizeof *differing);
-    size_t count = 0;
-
-    if (differing == NULL)
-        return error_set(err, ERROR_EXHAUSTED, "out of memory");
-    for (size_t i = 0; i < journal->property_count; i++) {
-        const struct image_property *ours = &journal->properties[i];
-        const char *value = image_record_property(record, ours->name);
-
-        if (value == NULL || strcmp(value, ours->value) != 0)
-            differing[count++] = *ours;
-    }
-    if (count == 0)
-        return 0;
-    return image_service_update(images, sender->target, differing, count, cancel, err);
 }
 
 /* Durable before the data go: who finds the image being saved after a crash must know that it was

@@ -186,6 +186,25 @@ static void a_lost_reply_in_an_outage_does_not_send_twice(void **state)
     assert_int_equal(uploads(attempts), 1);
 }
 
+static void what_a_losing_writer_set_is_set_right(void **state)
+{
+    static const struct scripted_upload script[] = {
+        {.action = SCRIPT_REPLY_LOST, .blind_looks = 1}};
+    static const struct image_property theirs = {"os_decrypt_size", "1"};
+    struct attempts *attempts = *state;
+    struct image_service *images = attempts->fixture->images;
+    struct error err;
+
+    prepare(attempts, script, 1);
+    assert_later(attempts, ERROR_UNAVAILABLE);
+    assert_succeeds(image_service_update(images, IMAGE_ID, &theirs, 1, NULL, &err));
+    scripted_image_service_fail_updates(images, ERROR_TIMEOUT, 1);
+    assert_later(attempts, ERROR_TIMEOUT);
+    assert_done(attempts);
+    assert_int_equal(uploads(attempts), 1);
+    assert_true(scripted_image_service_has_property(images, IMAGE_ID, "os_decrypt_size", "299917"));
+}
+
 static void an_image_still_being_saved_is_looked_at_later(void **state)
 {
     static const struct scripted_upload script[] = {{.action = SCRIPT_SAVED_LATER, .looks = 2}};
@@ -534,6 +553,7 @@ int main(void)
         sender_test(leaves_properties_alone_that_are_right),
         sender_test(a_lost_reply_does_not_send_twice),
         sender_test(a_lost_reply_in_an_outage_does_not_send_twice),
+        sender_test(what_a_losing_writer_set_is_set_right),
         sender_test(an_image_still_being_saved_is_looked_at_later),
         sender_test(an_image_that_is_ours_already_is_not_sent),
         sender_test(a_cut_off_upload_is_sent_again_whole),
