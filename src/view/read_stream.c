@@ -40,6 +40,9 @@ struct read_stream {
     struct error damage; /* ends the stream for good, once there is any; written by the job */
 };
 
+/* How many requests in a row a thread that submitted one may serve; it has other things to do. */
+#define SERVED_AT_ONCE 16
+
 static void run_stream(struct job *job);
 
 int read_stream_new(const struct read_stream_parts *parts, struct read_stream **ret,
@@ -285,23 +288,48 @@ static bool take_turn(struct read_stream *stream, const struct read_request *req
     return is_mine;
 }
 
-/* Serves in the calling thread, which has the turn, and hands on what is left: to the job. */
+/* The next request that the thread which has the turn may serve as well; else the turn is over. */
+static struct read_request *next_at_hand(struct read_stream *stream, unsigned served,
+                                         bool *ret_must_start, bool *ret_is_closed)
+{
+    struct read_request *next;
+
+    (void)pthread_mutex_lock(&stream->mutex);
+    next = stream->queue;
+    if (next != NULL && (served >= SERVED_AT_ONCE || next->offset > position_of(stream)))
+        next = NULL;
+    if (next != NULL)
+        stream->queue = next->next;
+    *ret_must_start = next == NULL && stream->queue != NULL;
+    stream->is_running = next != NULL || *ret_must_start;
+    *ret_is_closed = stream->is_closed;
+    (void)pthread_mutex_unlock(&stream->mutex);
+    return next;
+}
+
+/*
+ * Serves in the calling thread, which has the turn: also what comes meanwhile, for a reader is
+ * faster with his next request than we with what is left of this one. What has to wait is the job's.
+ */
 static void serve_now(struct read_stream *stream, struct read_request *request)
 {
-    bool must_start;
-    bool is_closed;
-    bool is_served;
+    bool must_start = false;
+    bool is_closed = false;
 
-    plaintext_set_waiting(stream->plaintext, false);
-    is_served = serve(stream, request, false);
-    plaintext_set_waiting(stream->plaintext, true);
-    (void)pthread_mutex_lock(&stream->mutex);
-    if (!is_served)
-        (void)enqueue(stream, request);
-    must_start = stream->queue != NULL;
-    stream->is_running = must_start;
-    is_closed = stream->is_closed;
-    (void)pthread_mutex_unlock(&stream->mutex);
+    for (unsigned served = 1; request != NULL; served++) {
+        bool is_served;
+
+        plaintext_set_waiting(stream->plaintext, false);
+        is_served = serve(stream, request, false);
+        plaintext_set_waiting(stream->plaintext, true);
+        if (!is_served) {
+            (void)pthread_mutex_lock(&stream->mutex);
+            (void)enqueue(stream, request);
+            (void)pthread_mutex_unlock(&stream->mutex);
+            served = SERVED_AT_ONCE;
+        }
+        request = next_at_hand(stream, served, &must_start, &is_closed);
+    }
     if (must_start)
         start_job(stream);
     else if (is_closed)
