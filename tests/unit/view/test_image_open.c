@@ -78,6 +78,18 @@ static void wait_until_wiped(struct view_bed *bed)
 
 /* --- the key manager --- */
 
+static void an_image_with_glances_older_names_opens_too(void **state)
+{
+    struct view_bed *bed = *state;
+
+    view_bed_put(
+        bed, OTHER_ID,
+        "\"os_glance_encrypt_format\": \"gpg\", \"os_glance_encrypt_type\": \"symmetric\", "
+        "\"os_glance_encrypt_cipher\": \"AES256\", \"os_glance_encrypt_key_id\": \"" KEY_ID
+        "\", \"os_glance_decrypt_size\": \"1300007\"");
+    assert_image_sound(bed, OTHER_ID);
+}
+
 static void asks_for_the_key_at_each_open(void **state)
 {
     struct view_bed *bed = *state;
@@ -403,6 +415,7 @@ static void the_last_close_wipes_the_key(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        test(an_image_with_glances_older_names_opens_too),
         test(asks_for_the_key_at_each_open),
         test(a_refusal_of_the_key_counts_at_once),
         test(authorise_ttl_spares_the_key_manager_while_the_image_is_open),
