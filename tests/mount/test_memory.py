@@ -5,12 +5,15 @@ import os
 import subprocess
 
 from bed import check, equal
-from messages import MIB
+from messages import MIB, plaintext
 from registry import test_with
 
 SIZE = 4096 * MIB
-ONE_STREAM_KIB = 32 * 1024
-FURTHER_STREAM_KIB = 8 * 1024
+ONE_STREAM_KIB = 16 * 1024
+RING_STREAM_KIB = 18 * 1024  # compressed or arriving: a ring of plaintext comes with the stream
+FURTHER_STREAM_KIB = 4 * 1024
+ARRIVING_STREAM_KIB = 6 * 1024  # it is downloaded, too
+IDLE_OPEN_KIB = 64
 LIMIT = 900
 
 
@@ -77,4 +80,27 @@ def memory_stays_small_with_a_compressed_image_of_4_gib(bed):
     image = large_compressed_image(bed)
     bed.mount()
     one = read_at_once(bed, image, 1)
-    check(one <= ONE_STREAM_KIB, f"VmHWM with one stream is {one} KiB")
+    check(one <= RING_STREAM_KIB, f"VmHWM with one stream is {one} KiB")
+
+
+@test_with(limit=LIMIT, alone=True, memory=True)
+def memory_stays_small_with_arriving_images_and_idle_opens(bed):
+    images = [bed.image(plaintext(16 * MIB, seed=n)) for n in range(9)]
+    bed.mount("-o", "verify=stream,max_streams=300")
+    with open(bed.view(images[0]), "rb", buffering=0) as stream:
+        while stream.read(MIB):
+            pass
+        one = peak_kib(bed)
+        idle = [os.open(bed.view(images[0]), os.O_RDONLY) for _ in range(200)]
+        check(peak_kib(bed) <= one + len(idle) * IDLE_OPEN_KIB,
+              f"VmHWM is {one} KiB with one stream and {peak_kib(bed)} KiB with {len(idle)} idle ones")
+        for fd in idle:
+            os.close(fd)
+    print(f"VmHWM with one arriving image: {one} KiB", flush=True)
+    check(one <= RING_STREAM_KIB, f"VmHWM with one arriving image is {one} KiB")
+    readers = [bed.start("cat", bed.view(image)) for image in images[1:]]
+    for reader in readers:
+        equal(reader.wait(LIMIT), 0, "cat")
+    print(f"VmHWM with {len(readers)} arriving images: {peak_kib(bed)} KiB", flush=True)
+    check(peak_kib(bed) <= one + (len(readers) - 1) * ARRIVING_STREAM_KIB,
+          f"VmHWM is {one} KiB with one arriving image and {peak_kib(bed)} KiB with {len(readers)}")
