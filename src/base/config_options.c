@@ -275,7 +275,7 @@ static const struct option_row rows[] = {
               "how long a connection to a service may take"),
     ROW_NAMED("stall_timeout", openstack.stall_timeout_seconds, parse_number, "SECONDS", "60",
               "how long a service may send and take nothing"),
-    ROW_NAMED("request_timeout", openstack.request_timeout_seconds, parse_number, "SECONDS", "120",
+    ROW_NAMED("request_timeout", openstack.request_timeout_seconds, parse_number, "SECONDS", "30",
               "how long a request without image data may take, retries included"),
     ROW_NAMED("retries", openstack.retries, parse_number, "NUMBER", "3",
               "how often a failed request is tried again where that does no harm, up to 10"),
