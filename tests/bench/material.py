@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Dict, Iterator, List, Sequence
+from typing import Dict, Iterator, List, Optional, Sequence
 
 from measure import Broken, require, run
 
@@ -65,6 +65,8 @@ class Material:
             home.mkdir(mode=0o700)
         self.made: Dict[str, Path] = {}
         self.digests: Dict[Path, str] = {}
+        self.open_bed: Optional["ImageBed"] = None
+        self.open_rounds: List[List[float]] = []
 
     # --- commands, to be timed ---
 
