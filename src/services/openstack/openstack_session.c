@@ -22,15 +22,34 @@ static const struct {
     [OPENSTACK_KEY_MANAGER] = {"Barbican", "key-manager", "/v1/"},
 };
 
+/* NULL, with *err filled, when the catalog does not have it. */
+static const char *endpoint_of(const struct openstack_session *session,
+                               enum openstack_service service, const struct token *token,
+                               struct error *err)
+{
+    const struct credentials *credentials = keystone_credentials(session->keystone);
+    const char *endpoint = service == OPENSTACK_IMAGE ? token->image_url : token->key_manager_url;
+
+    if (endpoint == NULL)
+        (void)error_set(err, ERROR_INVALID,
+                        "Keystone's catalog has no %s endpoint of type %s in region %.60s",
+                        credentials->interface, services[service].type,
+                        credentials->region_name == NULL ? "(any)" : credentials->region_name);
+    return endpoint;
+}
+
 /* --- identity --- */
 
+/* Who begins by asking who we are learns at once of a region that does not exist. */
 static int identify(struct identity_service *service, struct cancel *cancel, struct identity *ret,
                     struct error *err)
 {
     struct openstack_session *session = (struct openstack_session *)service;
     CLEANUP(token_unref) struct token *token = NULL;
 
-    if (keystone_token(session->keystone, NULL, cancel, &token, err) < 0)
+    if (keystone_token(session->keystone, NULL, cancel, &token, err) < 0 ||
+        endpoint_of(session, OPENSTACK_IMAGE, token, err) == NULL ||
+        endpoint_of(session, OPENSTACK_KEY_MANAGER, token, err) == NULL)
         return -1;
     *ret = token->identity;
     return 0;
@@ -81,15 +100,11 @@ static int build_url(const struct openstack_session *session, enum openstack_ser
                      const struct token *token, const char *path, char ret[LIMIT_URL_BYTES + 1],
                      struct error *err)
 {
-    const struct credentials *credentials = keystone_credentials(session->keystone);
-    const char *endpoint = service == OPENSTACK_IMAGE ? token->image_url : token->key_manager_url;
+    const char *endpoint = endpoint_of(session, service, token, err);
     int length;
 
     if (endpoint == NULL)
-        return error_set(err, ERROR_INVALID,
-                         "Keystone's catalog has no %s endpoint of type %s in region %.60s",
-                         credentials->interface, services[service].type,
-                         credentials->region_name == NULL ? "(any)" : credentials->region_name);
+        return -1;
     if (path[0] != '/' || path[1] == '/')
         return error_set(err, ERROR_INVALID, "a path that does not start with one /");
     length = snprintf(ret, LIMIT_URL_BYTES + 1, "%s%s", endpoint, path);

@@ -28,7 +28,8 @@ int openstack_session_new(struct credentials *credentials, const struct http_opt
 void openstack_session_free(struct openstack_session *session);
 DEFINE_CLEANUP(struct openstack_session, openstack_session_free)
 
-/** Our identity, as Keystone tells it. Borrowed; freeing it frees the session. */
+/** Our identity, as Keystone tells it; ERROR_INVALID also when its catalog lacks a service that we use.
+ *  Borrowed; freeing it frees the session. */
 struct identity_service *openstack_session_identity(struct openstack_session *session);
 
 /** Services we use, by their type in the catalog. */

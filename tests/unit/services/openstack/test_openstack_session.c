@@ -139,6 +139,24 @@ static void a_service_that_is_not_in_the_catalog_is_told(void **state)
     assert_message_has("no public endpoint of type key-manager in region RegionTwo");
 }
 
+static void an_identity_without_services_is_refused(void **state)
+{
+    static const struct http_options options = HTTP_BED_OPTIONS;
+    struct http_bed *bed = *state;
+    struct credentials *credentials = keystone_demo(bed->arena, http_bed_url(bed, "/v3"));
+    CLEANUP(openstack_session_free) struct openstack_session *session = NULL;
+    CLEANUP(memory_free) char *granted = keystone_grants(http_bed_url(bed, ""), "gAAA", 3600);
+    struct identity identity;
+    struct error err = ERROR_INIT;
+
+    assert_succeeds(credentials_set(credentials, "region_name", "RegionTwo", bed->arena, &err));
+    assert_succeeds(openstack_session_new(credentials, &options, bed->arena, &session, &err));
+    http_bed_script(bed, (const char *const *)&granted, 1);
+    assert_fails(ERROR_INVALID, identity_service_identify(openstack_session_identity(session), NULL,
+                                                          &identity, &err));
+    assert_message_has("no public endpoint of type image in region RegionTwo");
+}
+
 static void a_path_that_could_be_another_host_is_refused(void **state)
 {
     static const char *const paths[] = {
@@ -194,6 +212,7 @@ int main(void)
         with_bed(a_401_while_keystone_is_away_is_no_denial),
         with_bed(other_answers_are_the_callers_to_judge),
         with_bed(a_service_that_is_not_in_the_catalog_is_told),
+        with_bed(an_identity_without_services_is_refused),
         with_bed(a_path_that_could_be_another_host_is_refused),
         cmocka_unit_test(of_a_link_only_path_and_query_count),
     };
