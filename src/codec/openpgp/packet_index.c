@@ -33,7 +33,7 @@ static bool has_room(struct packet_index *index)
     const size_t capacity = index->capacity > 0 ? 2 * index->capacity : FIRST_RUNS;
     struct packet_run *runs;
 
-    if (index->count < index->capacity)
+    if (index->runs != NULL && index->count < index->capacity)
         return true;
     if (capacity > PACKET_INDEX_MAXIMUM_RUNS)
         return false;
@@ -70,7 +70,6 @@ static const struct packet_run *find_run(const struct packet_index *index, uint6
 {
     size_t low = 0, high = index->count;
 
-    assert(index->runs != NULL);
     while (high - low > 1) {
         const size_t middle = low + (high - low) / 2;
 
