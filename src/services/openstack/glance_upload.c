@@ -101,6 +101,18 @@ int glance_create(struct openstack_session *session, const struct image_property
     return chosen == NULL ? recover(session, id, cancel, ret, err) : -1;
 }
 
+/* What came back makes no sense: like a lost answer it leaves open what became of the request, and
+ * is no refusal. */
+static int no_answer(const struct http_response *response, struct error *err)
+{
+    char message[ERROR_MESSAGE_BYTES];
+
+    if (err->kind != ERROR_INVALID || response->status != 0)
+        return -1;
+    (void)snprintf(message, sizeof message, "%s", err->message);
+    return error_set(err, ERROR_UNAVAILABLE, "%s", message);
+}
+
 /* --- update --- */
 
 /* "/" and the name, with "~" and "/" as RFC 6901 section 3 has them; caller frees. */
@@ -174,8 +186,9 @@ int glance_update(struct openstack_session *session, const char *id,
     request.body = body;
     glance_image_path(id, "", path);
     if (openstack_session_request(session, OPENSTACK_IMAGE, path, &request, cancel, &response,
-                                  err) < 0 ||
-        glance_check(&response, id, err) < 0 || glance_take_record(&response, id, &record, err) < 0)
+                                  err) < 0)
+        return no_answer(&response, err);
+    if (glance_check(&response, id, err) < 0 || glance_take_record(&response, id, &record, err) < 0)
         return -1;
     /* Glance answers 200 and forgets the change when the upload ends. */
     if (image_record_status(record) == IMAGE_STATUS_SAVING)
@@ -235,6 +248,6 @@ int glance_upload(struct openstack_session *session, const char *id, struct byte
     glance_image_path(id, "/file", path);
     if (openstack_session_request(session, OPENSTACK_IMAGE, path, &request, cancel, &response,
                                   err) < 0)
-        return -1;
+        return no_answer(&response, err);
     return judge_upload(session, id, &response, cancel, err);
 }

@@ -158,6 +158,19 @@ static void refused_data_are_refused_by_kind(void **state)
     assert_request_count(bed, ELEMENTS_OF(refusals));
 }
 
+static void what_is_not_http_is_no_refusal(void **state)
+{
+    const struct image_property change = {"a", "b"};
+    struct service_bed *bed = *state;
+    struct error err;
+
+    SCRIPT(bed, "\x15\x03\x01\r\n\r\n", "\x15\x03\x01\r\n\r\n");
+    assert_fails(ERROR_UNAVAILABLE, upload(bed, &err));
+    assert_fails(ERROR_UNAVAILABLE,
+                 image_service_update(bed->images, IMAGE_ID, &change, 1, NULL, &err));
+    assert_request_count(bed, 2);
+}
+
 static void a_conflict_is_explained_by_the_record(void **state)
 {
     struct service_bed *bed = *state;
@@ -185,6 +198,7 @@ int main(void)
         upload_test(a_change_during_an_upload_is_lost),
         upload_test(data_go_as_octets_of_known_size),
         upload_test(refused_data_are_refused_by_kind),
+        upload_test(what_is_not_http_is_no_refusal),
         upload_test(a_conflict_is_explained_by_the_record),
     };
 
