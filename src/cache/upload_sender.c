@@ -327,9 +327,10 @@ static enum finding deliver(struct upload_sender *sender, struct image_service *
 {
     int result;
 
-    if (set_properties(sender, images, record, cancel, err) < 0 ||
-        register_consumer(sender, record, cancel, err) < 0)
+    if (set_properties(sender, images, record, cancel, err) < 0)
         return finding_of_error(err);
+    if (register_consumer(sender, record, cancel, err) < 0)
+        return err->kind == ERROR_NO_KEY ? FINDING_FINAL : FINDING_UNSURE;
     *err = (struct error)ERROR_INIT;
     result = send_data(sender, images, sent, cancel, err);
     return look_after(sender, images, result, cancel, err);
