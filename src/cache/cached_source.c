@@ -17,9 +17,13 @@ struct cached_source {
     struct checked_blocks *blocks;
     struct damage_listener listener;
     atomic_bool may_wait;
-    pthread_mutex_t mutex; /* guards what follows; nothing else is locked inside */
+    atomic_bool looks_ahead; /* once somebody asked for bytes at hand */
+    pthread_mutex_t mutex;   /* guards what follows; nothing else is locked inside */
     struct checked_block *last;
-    uint64_t last_number; /* NO_BLOCK when there is none */
+    uint64_t last_number;        /* NO_BLOCK when there is none */
+    struct checked_block *ahead; /* on its way, to be finished; may be NULL */
+    uint64_t ahead_number;
+    uint64_t next_number; /* behind the one that was read last */
 };
 
 /* --- the last block --- */
@@ -53,10 +57,59 @@ static void keep_last(struct cached_source *cached, struct checked_block *block,
     checked_blocks_put(cached->blocks, old);
 }
 
+/* The block on its way, if it is number `number`, once it is there; else NULL. */
+static struct checked_block *take_ahead(struct cached_source *cached, uint64_t number)
+{
+    struct checked_block *block = NULL;
+
+    (void)pthread_mutex_lock(&cached->mutex);
+    if (cached->ahead_number == number)
+        block = steal(&cached->ahead);
+    (void)pthread_mutex_unlock(&cached->mutex);
+    return checked_blocks_finish(cached->blocks, block) ? block : NULL;
+}
+
+static void drop_ahead(struct cached_source *cached, struct checked_block *block)
+{
+    if (checked_blocks_finish(cached->blocks, block))
+        checked_blocks_put(cached->blocks, block);
+}
+
+/* Lets block `number` be made ready while the reader is busy with the one before. */
+static void look_ahead(struct cached_source *cached, uint64_t number)
+{
+    struct checked_block *ahead;
+    struct checked_block *old;
+
+    if (number * CACHE_BLOCK_BYTES >= cached->object->size)
+        return;
+    ahead = checked_blocks_start(cached->blocks, cached->object, number, cached->file);
+    (void)pthread_mutex_lock(&cached->mutex);
+    old = cached->ahead;
+    cached->ahead = ahead;
+    cached->ahead_number = number;
+    (void)pthread_mutex_unlock(&cached->mutex);
+    drop_ahead(cached, old);
+}
+
+/* True when block `number` follows the last one: the reader moves forward. */
+static bool moves_on_to(struct cached_source *cached, uint64_t number)
+{
+    bool result;
+
+    (void)pthread_mutex_lock(&cached->mutex);
+    result = number == cached->next_number;
+    cached->next_number = number + 1;
+    (void)pthread_mutex_unlock(&cached->mutex);
+    return result;
+}
+
 static int get_block(struct cached_source *cached, uint64_t number, struct cancel *cancel,
                      struct checked_block **ret, struct error *err)
 {
     *ret = take_last(cached, number);
+    if (*ret == NULL)
+        *ret = take_ahead(cached, number);
     if (*ret != NULL || checked_blocks_get(cached->blocks, cached->object, number, cached->file,
                                            atomic_load(&cached->may_wait), cancel, ret, err) == 0)
         return 0;
@@ -87,6 +140,8 @@ static int cached_pread(struct byte_source *source, void *buffer, size_t size, u
         memcpy(next + got, block->bytes + start, part);
         got += part;
         keep_last(cached, block, number);
+        if (moves_on_to(cached, number) && atomic_load(&cached->looks_ahead))
+            look_ahead(cached, number + 1);
     }
     *ret_size = got;
     return 0;
@@ -101,6 +156,7 @@ static void cached_free(struct byte_source *source)
 {
     struct cached_source *cached = (struct cached_source *)source;
 
+    drop_ahead(cached, cached->ahead);
     checked_blocks_put(cached->blocks, cached->last);
     if (atomic_fetch_sub(&cached->object->readers, 1) == 1)
         checked_blocks_forget(cached->blocks, cached->object);
@@ -112,7 +168,10 @@ static void cached_free(struct byte_source *source)
 
 void cached_source_set_waiting(struct byte_source *source, bool may_wait)
 {
-    atomic_store(&((struct cached_source *)source)->may_wait, may_wait);
+    struct cached_source *cached = (struct cached_source *)source;
+
+    atomic_store(&cached->may_wait, may_wait);
+    atomic_store(&cached->looks_ahead, true);
 }
 
 static const struct byte_source_ops cached_ops = {
@@ -137,6 +196,7 @@ int cached_source_new(struct cache_object *object, struct byte_source *file,
     atomic_init(&cached->may_wait, true);
     (void)pthread_mutex_init(&cached->mutex, NULL);
     cached->last_number = NO_BLOCK;
+    cached->next_number = NO_BLOCK;
     *ret = &cached->source;
     return 0;
 }

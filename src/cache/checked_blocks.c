@@ -2,14 +2,25 @@
 #include "cache/checked_blocks.h"
 
 #include "base/file_source.h"
+#include "base/worker_pool.h"
 #include "glancefs/limits.h"
 
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
+/* Of blocks that are loaded in the background; work for the processor only. */
+#define MAXIMUM_LOADERS 4
+
+enum entry_state { ENTRY_LOADED, ENTRY_LOADING, ENTRY_FAILED };
+
 struct entry {
     struct checked_block block; /* must be first */
+    struct job job;             /* of a block that is loaded in the background */
+    struct checked_blocks *blocks;
+    struct byte_source *file; /* borrowed, while it is loaded so */
+    enum entry_state state;   /* guarded by the blocks' mutex, as are references and next */
     struct cache_object *object;
     uint64_t number;
     uint8_t *memory;
@@ -18,9 +29,11 @@ struct entry {
 };
 
 struct checked_blocks {
-    pthread_mutex_t mutex; /* guards what follows; never held while a block is read or checked */
-    struct entry *listed;  /* the most recently used one first */
-    struct entry *spare;   /* memory for the next one, at most one */
+    struct worker_pool *loaders;
+    pthread_mutex_t mutex;  /* guards what follows; never held while a block is read or checked */
+    pthread_cond_t changed; /* a block was loaded in the background, or not */
+    struct entry *listed;   /* the most recently used one first */
+    struct entry *spare;    /* memory for the next one, at most one */
 };
 
 int checked_blocks_new(struct checked_blocks **ret, struct error *err)
@@ -30,6 +43,11 @@ int checked_blocks_new(struct checked_blocks **ret, struct error *err)
     if (blocks == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     (void)pthread_mutex_init(&blocks->mutex, NULL);
+    (void)pthread_cond_init(&blocks->changed, NULL);
+    if (worker_pool_new("blocks", MAXIMUM_LOADERS, &blocks->loaders, err) < 0) {
+        checked_blocks_free(blocks);
+        return -1;
+    }
     *ret = blocks;
     return 0;
 }
@@ -49,6 +67,7 @@ void checked_blocks_free(struct checked_blocks *blocks)
 {
     if (blocks == NULL)
         return;
+    worker_pool_free(blocks->loaders);
     while (blocks->listed != NULL) {
         struct entry *entry = blocks->listed;
 
@@ -56,6 +75,7 @@ void checked_blocks_free(struct checked_blocks *blocks)
         free_entry(entry);
     }
     free_entry(blocks->spare);
+    (void)pthread_cond_destroy(&blocks->changed);
     (void)pthread_mutex_destroy(&blocks->mutex);
     free(blocks);
 }
@@ -156,6 +176,7 @@ static int take_memory(struct checked_blocks *blocks, struct entry **ret, struct
             return error_set(err, ERROR_EXHAUSTED, "out of memory");
         entry->memory = memory;
     }
+    entry->state = ENTRY_LOADED;
     *ret = steal(&entry);
     return 0;
 }
@@ -214,6 +235,76 @@ int checked_blocks_get(struct checked_blocks *blocks, struct cache_object *objec
     *ret = &entry->block;
     return 0;
 }
+
+/* --- in the background --- */
+
+static void load_ahead(struct job *job)
+{
+    struct entry *entry = (struct entry *)((char *)job - offsetof(struct entry, job));
+    struct checked_blocks *blocks = entry->blocks;
+    CLEANUP(free_entry) struct entry *unused = NULL;
+    CLEANUP(free_entry) struct entry *last = NULL;
+    struct error ignored = ERROR_INIT;
+    const bool is_loaded = load(entry, entry->file, false, NULL, &ignored) == 0;
+
+    (void)pthread_mutex_lock(&blocks->mutex);
+    entry->state = is_loaded ? ENTRY_LOADED : ENTRY_FAILED;
+    if (is_loaded) {
+        list(blocks, entry);
+        last = unlist_last(blocks, CHECKED_BLOCKS_KEPT + 1);
+        last = last == NULL ? NULL : unref(blocks, last);
+    }
+    unused = unref(blocks, entry);
+    (void)pthread_cond_broadcast(&blocks->changed);
+    (void)pthread_mutex_unlock(&blocks->mutex);
+}
+
+struct checked_block *checked_blocks_start(struct checked_blocks *blocks,
+                                           struct cache_object *object, uint64_t number,
+                                           struct byte_source *file)
+{
+    struct error ignored = ERROR_INIT;
+    struct entry *entry;
+
+    (void)pthread_mutex_lock(&blocks->mutex);
+    entry = find(blocks, object, number);
+    (void)pthread_mutex_unlock(&blocks->mutex);
+    if (entry != NULL)
+        return &entry->block;
+    if (take_memory(blocks, &entry, &ignored) < 0)
+        return NULL;
+    entry->object = cache_object_ref(object);
+    entry->number = number;
+    entry->job.run = load_ahead;
+    entry->blocks = blocks;
+    entry->file = file;
+    entry->state = ENTRY_LOADING;
+    entry->references = 2; /* the caller's and the job's */
+    if (worker_pool_submit(blocks->loaders, &entry->job, &ignored) == 0)
+        return &entry->block;
+    free_entry(entry);
+    return NULL;
+}
+
+bool checked_blocks_finish(struct checked_blocks *blocks, struct checked_block *block)
+{
+    CLEANUP(free_entry) struct entry *unused = NULL;
+    struct entry *entry = (struct entry *)block;
+    bool is_loaded;
+
+    if (block == NULL)
+        return false;
+    (void)pthread_mutex_lock(&blocks->mutex);
+    while (entry->state == ENTRY_LOADING)
+        (void)pthread_cond_wait(&blocks->changed, &blocks->mutex);
+    is_loaded = entry->state == ENTRY_LOADED;
+    if (!is_loaded)
+        unused = unref(blocks, entry);
+    (void)pthread_mutex_unlock(&blocks->mutex);
+    return is_loaded;
+}
+
+/* --- forgetting --- */
 
 /* Takes the first block of `object` off the list; false when there is none. */
 static bool forget_one(struct checked_blocks *blocks, const struct cache_object *object)

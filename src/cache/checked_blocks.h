@@ -43,6 +43,20 @@ int checked_blocks_get(struct checked_blocks *blocks, struct cache_object *objec
                        struct byte_source *file, bool may_wait, struct cancel *cancel,
                        struct checked_block **ret, struct error *err);
 
+/**
+ * Begins to read and check a block on another thread, unless it is in memory, for a reader who will
+ * soon ask for it: NULL when that cannot be done. `file` must outlive checked_blocks_finish, which
+ * the result is for. Never waits.
+ */
+struct checked_block *checked_blocks_start(struct checked_blocks *blocks,
+                                           struct cache_object *object, uint64_t number,
+                                           struct byte_source *file);
+
+/** Waits for the processor to be through with it, never for the disk. True: the block can be used,
+ *  with its reference. False: it was not at hand or does not match, and the reference is gone. NULL
+ *  gives false. */
+bool checked_blocks_finish(struct checked_blocks *blocks, struct checked_block *block);
+
 /** Gives a reference back; NULL is allowed. */
 void checked_blocks_put(struct checked_blocks *blocks, struct checked_block *block);
 

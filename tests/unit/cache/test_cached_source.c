@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cache/cached_source.h"
 
+#include "base/file_source.h"
 #include "glancefs/limits.h"
 #include "support/crypto_arena.h"
 #include "support/memory_source.h"
 #include "support/pseudo_random.h"
+#include "support/temp_dir.h"
 #include "support/testing.h"
 
 #include <stdlib.h>
@@ -99,6 +101,34 @@ static void a_sequential_reader_checks_each_block_once(void **state)
     cache_object_unref(object);
 }
 
+static void a_reader_of_bytes_at_hand_looks_ahead_and_gets_it_right(void **state)
+{
+    CLEANUP(memory_free) uint8_t *bytes = pseudo_random_bytes(1, SIZE);
+    CLEANUP(temp_dir_free) struct temp_dir *dir = temp_dir_new();
+    struct cache_object *object = object_of(*state, bytes, SIZE);
+    CLEANUP(damage_clear) struct damage damage = {0};
+    struct byte_source *file = NULL;
+    uint8_t buffer[50000];
+    struct error err = ERROR_INIT;
+    size_t got, offset;
+
+    temp_dir_write(dir, "object", bytes, SIZE);
+    for (size_t stop = MIB / 2; stop < 4 * MIB; stop += MIB) { /* closed early, too */
+        CLEANUP(byte_source_free) struct byte_source *source = NULL;
+
+        assert_succeeds(file_source_open(temp_dir_fd(dir), "object", &file, &err));
+        source = reader_of(object, file, &damage);
+        cached_source_set_waiting(source, false);
+        for (offset = 0; offset < SIZE && offset < stop; offset += got) {
+            assert_succeeds(
+                byte_source_pread(source, buffer, sizeof buffer, offset, NULL, &got, &err));
+            assert_memory_equal(buffer, bytes + offset, got);
+        }
+    }
+    assert_int_equal(offset, SIZE);
+    cache_object_unref(object);
+}
+
 static void damage_is_told_and_nothing_is_given_out(void **state)
 {
     CLEANUP(memory_free) uint8_t *bytes = pseudo_random_bytes(1, SIZE);
@@ -186,6 +216,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_reader_keeps_the_object_alive),
         cmocka_unit_test(a_sequential_reader_checks_each_block_once),
+        cmocka_unit_test(a_reader_of_bytes_at_hand_looks_ahead_and_gets_it_right),
         cmocka_unit_test(damage_is_told_and_nothing_is_given_out),
         cmocka_unit_test(a_file_that_ends_early_is_damage),
         cmocka_unit_test(a_read_that_fails_is_no_damage),

@@ -160,6 +160,17 @@ static void forgets_an_object(void **state)
     assert_reads(bed, 3);
 }
 
+/* The object's bytes in a file, as the cache has them. */
+static struct byte_source *open_file(const struct bed *bed, const struct temp_dir *dir)
+{
+    struct byte_source *file = NULL;
+    struct error err = ERROR_INIT;
+
+    temp_dir_write(dir, "object", bed->bytes, SIZE);
+    assert_succeeds(file_source_open(temp_dir_fd(dir), "object", &file, &err));
+    return file;
+}
+
 static void what_is_at_hand_needs_no_waiting(void **state)
 {
     struct bed *bed = *state;
@@ -176,6 +187,51 @@ static void what_is_at_hand_needs_no_waiting(void **state)
     checked_blocks_put(bed->blocks, block);
 }
 
+static void a_block_can_be_made_ready_in_the_background(void **state)
+{
+    struct bed *bed = *state;
+    CLEANUP(temp_dir_free) struct temp_dir *dir = temp_dir_new();
+    CLEANUP(byte_source_free) struct byte_source *file = open_file(bed, dir);
+    struct checked_block *started[BLOCKS];
+
+    for (uint64_t i = 0; i < BLOCKS; i++) {
+        started[i] = checked_blocks_start(bed->blocks, bed->object, i, file);
+        assert_non_null(started[i]);
+    }
+    for (uint64_t i = 0; i < BLOCKS; i++) {
+        assert_true(checked_blocks_finish(bed->blocks, started[i]));
+        assert_memory_equal(started[i]->bytes, bed->bytes + i * MIB, started[i]->size);
+    }
+    assert_false(checked_blocks_finish(bed->blocks, NULL));
+    for (uint64_t i = 0; i < BLOCKS; i++)
+        checked_blocks_put(bed->blocks, started[i]);
+}
+
+static void a_block_in_memory_is_ready_at_once(void **state)
+{
+    struct bed *bed = *state;
+    struct checked_block *block = get(bed, 3);
+    struct checked_block *started = checked_blocks_start(bed->blocks, bed->object, 3, bed->file);
+
+    assert_ptr_equal(started, block);
+    assert_true(checked_blocks_finish(bed->blocks, started));
+    checked_blocks_put(bed->blocks, started);
+    checked_blocks_put(bed->blocks, block);
+    assert_reads(bed, 1);
+}
+
+static void what_does_not_match_is_never_ready(void **state)
+{
+    struct bed *bed = *state;
+    CLEANUP(temp_dir_free) struct temp_dir *dir = temp_dir_new();
+    CLEANUP(byte_source_free) struct byte_source *file = NULL;
+
+    bed->bytes[2 * MIB] ^= 1;
+    file = open_file(bed, dir);
+    assert_false(checked_blocks_finish(bed->blocks,
+                                       checked_blocks_start(bed->blocks, bed->object, 2, file)));
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, open_bed, close_bed)
 
 int main(void)
@@ -188,6 +244,9 @@ int main(void)
         test(a_block_that_does_not_match_is_not_given),
         test(forgets_an_object),
         test(what_is_at_hand_needs_no_waiting),
+        test(a_block_can_be_made_ready_in_the_background),
+        test(a_block_in_memory_is_ready_at_once),
+        test(what_does_not_match_is_never_ready),
     };
 
     return cmocka_run_group_tests(tests, crypto_arena_open, crypto_arena_close);
