@@ -95,13 +95,14 @@ static struct entry *unref(struct checked_blocks *blocks, struct entry *entry)
 
 void checked_blocks_put(struct checked_blocks *blocks, struct checked_block *block)
 {
-    CLEANUP(free_entry) struct entry *unused = NULL;
+    struct entry *unused;
 
     if (block == NULL)
         return;
     (void)pthread_mutex_lock(&blocks->mutex);
     unused = unref(blocks, (struct entry *)block);
     (void)pthread_mutex_unlock(&blocks->mutex);
+    free_entry(unused);
 }
 
 /* The block, if it is listed, with a reference and in front; else NULL. Locked. */
@@ -137,35 +138,37 @@ static struct entry *unlist_last(struct checked_blocks *blocks, unsigned count)
     return last;
 }
 
-/* Puts a block in front. Locked. */
-static void list(struct checked_blocks *blocks, struct entry *entry)
+/* Keeps fewer than `count` blocks on the list; the memory of the last may become the spare one. The
+ * result, if not NULL, is for the caller to free without the lock. Locked. */
+static struct entry *make_room(struct checked_blocks *blocks, unsigned count)
+{
+    struct entry *last = unlist_last(blocks, count);
+
+    return last == NULL ? NULL : unref(blocks, last);
+}
+
+/* Puts a block in front; see make_room. Locked. */
+static struct entry *list(struct checked_blocks *blocks, struct entry *entry)
 {
     entry->next = blocks->listed;
     entry->references++;
     blocks->listed = entry;
-}
-
-/* Makes room for one more block on the list; its memory may become the spare one. The result, if not
- * NULL, is for the caller to free without the lock. Locked. */
-static struct entry *make_room(struct checked_blocks *blocks)
-{
-    struct entry *last = unlist_last(blocks, CHECKED_BLOCKS_KEPT);
-
-    return last == NULL ? NULL : unref(blocks, last);
+    return make_room(blocks, CHECKED_BLOCKS_KEPT + 1);
 }
 
 /* Memory for a block: the spare one, that of the block used least, or new. Mapped, so that it goes
  * back to the system. */
 static int take_memory(struct checked_blocks *blocks, struct entry **ret, struct error *err)
 {
-    CLEANUP(free_entry) struct entry *unused = NULL;
     CLEANUP(free_entry) struct entry *entry = NULL;
+    struct entry *unused;
     void *memory;
 
     (void)pthread_mutex_lock(&blocks->mutex);
-    unused = make_room(blocks);
+    unused = make_room(blocks, CHECKED_BLOCKS_KEPT);
     entry = steal(&blocks->spare);
     (void)pthread_mutex_unlock(&blocks->mutex);
+    free_entry(unused);
     if (entry == NULL) {
         entry = calloc(1, sizeof *entry);
         if (entry == NULL)
@@ -211,7 +214,7 @@ int checked_blocks_get(struct checked_blocks *blocks, struct cache_object *objec
                        struct checked_block **ret, struct error *err)
 {
     CLEANUP(free_entry) struct entry *fresh = NULL;
-    CLEANUP(free_entry) struct entry *unused = NULL;
+    struct entry *unused;
     struct entry *entry;
 
     (void)pthread_mutex_lock(&blocks->mutex);
@@ -227,10 +230,9 @@ int checked_blocks_get(struct checked_blocks *blocks, struct cache_object *objec
         entry = steal(&fresh);
         entry->references = 1;
         (void)pthread_mutex_lock(&blocks->mutex);
-        list(blocks, entry);
-        unused = unlist_last(blocks, CHECKED_BLOCKS_KEPT + 1);
-        unused = unused == NULL ? NULL : unref(blocks, unused);
+        unused = list(blocks, entry);
         (void)pthread_mutex_unlock(&blocks->mutex);
+        free_entry(unused);
     }
     *ret = &entry->block;
     return 0;
@@ -242,21 +244,20 @@ static void load_ahead(struct job *job)
 {
     struct entry *entry = (struct entry *)((char *)job - offsetof(struct entry, job));
     struct checked_blocks *blocks = entry->blocks;
-    CLEANUP(free_entry) struct entry *unused = NULL;
-    CLEANUP(free_entry) struct entry *last = NULL;
+    struct entry *last = NULL;
+    struct entry *unused;
     struct error ignored = ERROR_INIT;
     const bool is_loaded = load(entry, entry->file, false, NULL, &ignored) == 0;
 
     (void)pthread_mutex_lock(&blocks->mutex);
     entry->state = is_loaded ? ENTRY_LOADED : ENTRY_FAILED;
-    if (is_loaded) {
-        list(blocks, entry);
-        last = unlist_last(blocks, CHECKED_BLOCKS_KEPT + 1);
-        last = last == NULL ? NULL : unref(blocks, last);
-    }
+    if (is_loaded)
+        last = list(blocks, entry);
     unused = unref(blocks, entry);
     (void)pthread_cond_broadcast(&blocks->changed);
     (void)pthread_mutex_unlock(&blocks->mutex);
+    free_entry(last);
+    free_entry(unused);
 }
 
 struct checked_block *checked_blocks_start(struct checked_blocks *blocks,
@@ -288,8 +289,8 @@ struct checked_block *checked_blocks_start(struct checked_blocks *blocks,
 
 bool checked_blocks_finish(struct checked_blocks *blocks, struct checked_block *block)
 {
-    CLEANUP(free_entry) struct entry *unused = NULL;
     struct entry *entry = (struct entry *)block;
+    struct entry *unused = NULL;
     bool is_loaded;
 
     if (block == NULL)
@@ -301,6 +302,7 @@ bool checked_blocks_finish(struct checked_blocks *blocks, struct checked_block *
     if (!is_loaded)
         unused = unref(blocks, entry);
     (void)pthread_mutex_unlock(&blocks->mutex);
+    free_entry(unused);
     return is_loaded;
 }
 
@@ -309,8 +311,8 @@ bool checked_blocks_finish(struct checked_blocks *blocks, struct checked_block *
 /* Takes the first block of `object` off the list; false when there is none. */
 static bool forget_one(struct checked_blocks *blocks, const struct cache_object *object)
 {
-    CLEANUP(free_entry) struct entry *unused = NULL;
     struct entry **link = &blocks->listed;
+    struct entry *unused = NULL;
     struct entry *entry;
 
     (void)pthread_mutex_lock(&blocks->mutex);
@@ -322,6 +324,7 @@ static bool forget_one(struct checked_blocks *blocks, const struct cache_object 
         unused = unref(blocks, entry);
     }
     (void)pthread_mutex_unlock(&blocks->mutex);
+    free_entry(unused);
     return entry != NULL;
 }
 
