@@ -27,7 +27,7 @@
 
 /* An attempt of this process, on the stack of the thread that makes it. */
 struct transfer {
-    const char *id;
+    struct upload_info info; /* as it began */
     _Atomic uint64_t sent_bytes;
     struct transfer *next;
 };
@@ -86,7 +86,7 @@ static uint64_t sent_bytes(struct upload_staging *staging, const char *id)
 
     monitor_lock(&staging->monitor);
     for (const struct transfer *i = staging->transfers; i != NULL; i = i->next)
-        if (strcmp(i->id, id) == 0)
+        if (strcmp(i->info.image_id, id) == 0)
             sent = atomic_load(&i->sent_bytes);
     monitor_unlock(&staging->monitor);
     return sent;
@@ -99,12 +99,20 @@ static void remember_completed(struct upload_staging *staging, const struct uplo
     monitor_unlock(&staging->monitor);
 }
 
-/* The latest one of that image. */
-static bool find_completed(struct upload_staging *staging, const char *id, struct upload_info *ret)
+/*
+ * The latest one of that image that this process completed, or is completing: its journal goes
+ * before it is remembered, and it is remembered before the transfer ends.
+ */
+static bool find_remembered(struct upload_staging *staging, const char *id, struct upload_info *ret)
 {
     bool found = false;
 
     monitor_lock(&staging->monitor);
+    for (const struct transfer *i = staging->transfers; !found && i != NULL; i = i->next) {
+        *ret = i->info;
+        ret->sent_bytes = atomic_load(&i->sent_bytes);
+        found = strcmp(ret->image_id, id) == 0;
+    }
     for (size_t back = 1; !found && back <= COMPLETED_COUNT && back <= staging->completed_count;
          back++) {
         *ret = staging->completed[(staging->completed_count - back) % COMPLETED_COUNT];
@@ -131,10 +139,12 @@ static enum upload_outcome attempt(struct upload_staging *staging, struct upload
                                    struct cancel *cancel, struct error *err)
 {
     const struct upload_journal *journal = upload_sender_journal(sender);
-    struct transfer transfer = {.id = journal->image_id};
+    struct transfer transfer = {.sent_bytes = 0};
     enum upload_outcome outcome;
     struct upload_info info;
 
+    fill_info(journal, &transfer.info);
+    transfer.info.state = UPLOAD_UPLOADING;
     begin_transfer(staging, &transfer);
     outcome = upload_sender_attempt(sender, staging->images, &transfer.sent_bytes, cancel, err);
     if (outcome == UPLOAD_OUTCOME_DONE) {
@@ -352,7 +362,7 @@ int upload_staging_query(struct upload_staging *staging, const char *id, struct 
         return no_upload(id, err);
     if (query_staged(staging, id, ret, err) == 0)
         return 0;
-    return find_completed(staging, id, ret) ? 0 : -1;
+    return find_remembered(staging, id, ret) ? 0 : -1;
 }
 
 static int compare_age(const void *a, const void *b)

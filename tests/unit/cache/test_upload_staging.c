@@ -460,6 +460,26 @@ static void what_is_being_sent_is_neither_dropped_nor_sent_twice(void **state)
     assert_int_equal(staging_fixture_state(other, IMAGE_ID), UPLOAD_UPLOADING);
 }
 
+/* A moment lies between the end of the journal and the memory of what was completed. */
+static void an_upload_whose_journal_is_gone_is_known_until_its_attempt_ends(void **state)
+{
+    static const struct scripted_upload script[] = {{.action = SCRIPT_HANGS}};
+    struct staging_fixture *fixture = *state;
+    CLEANUP(memory_free) char *path = staging_fixture_file(IMAGE_ID, ".json");
+    struct error err = ERROR_INIT;
+    struct upload_info info;
+
+    scripted_image_service_add(fixture->images, IMAGE_ID, script, 1);
+    assert_succeeds(upload_staging_start(fixture->staging, &err));
+    staging_fixture_seal(fixture, IMAGE_ID);
+    while (scripted_image_service_uploads(fixture->images) == 0)
+        sleep_milliseconds(1);
+    assert_int_equal(unlinkat(temp_dir_fd(fixture->dir), path, 0), 0);
+    assert_succeeds(upload_staging_query(fixture->staging, IMAGE_ID, &info, &err));
+    assert_int_equal(info.state, UPLOAD_UPLOADING);
+    assert_string_equal(info.image_id, IMAGE_ID);
+}
+
 /* --- whose uploads --- */
 
 static void foreign_uploads_are_left_alone(void **state)
@@ -683,6 +703,7 @@ int main(void)
         staging_test(who_waits_for_an_upload_that_is_dropped_is_told),
         staging_test(dropping_deletes_the_upload),
         staging_test(what_is_being_sent_is_neither_dropped_nor_sent_twice),
+        staging_test(an_upload_whose_journal_is_gone_is_known_until_its_attempt_ends),
         staging_test(foreign_uploads_are_left_alone),
         staging_test(damaged_and_newer_journals_are_shown_and_left_alone),
         staging_test(an_unreadable_upload_can_be_dropped),
