@@ -25,7 +25,6 @@ class CloudBed(Bed):
     def __init__(self, *arguments: object):
         self.stack = Stack(Path(os.environ["OPENSTACK_STACK"]))
         super().__init__(*arguments)
-        self.cloud: Api
         self.account = self.cloud.account
         self.entry: Dict[str, object] = {"region_name": "RegionOne", "auth": {
             "auth_url": self.stack.url("keystone") + "/v3", "user_domain_id": "default",
