@@ -3,6 +3,10 @@
 
 #include "codec/openpgp/seipd_v1.h"
 #include "crypto/cfb_cipher.h"
+#include "glancefs/limits.h"
+
+/* Copied and decrypted at a time: what stays in the processor's own cache in between. */
+#define PIECE_BYTES ((size_t)64 * KIB)
 
 /* Lives in the arena: the head holds plaintext. */
 struct cfb_reader {
@@ -39,13 +43,21 @@ static int cfb_reader_read(struct decrypted_reader *reader, void *buffer, size_t
                            uint64_t offset, struct cancel *cancel, struct error *err)
 {
     struct cfb_reader *cfb = (struct cfb_reader *)reader;
+    uint8_t *next = buffer;
 
     if (reader->position != offset && seek(cfb, offset, cancel, err) < 0)
         return -1;
-    if (encrypted_body_read(&cfb->body, buffer, size, body_offset(cfb, offset), cancel, err) < 0)
-        return -1;
-    cfb_cipher_decrypt(cfb->cipher, buffer, buffer, size);
-    reader->position += size;
+    while (size > 0) {
+        const size_t piece = size < PIECE_BYTES ? size : PIECE_BYTES;
+
+        if (encrypted_body_read(&cfb->body, next, piece, body_offset(cfb, reader->position), cancel,
+                                err) < 0)
+            return -1;
+        cfb_cipher_decrypt(cfb->cipher, next, next, piece);
+        reader->position += piece;
+        next += piece;
+        size -= piece;
+    }
     return 0;
 }
 
