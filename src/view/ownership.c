@@ -27,8 +27,11 @@ int ownership_check(const struct image_record *record, const struct identity *id
 {
     const char *owner = image_record_owner(record);
 
-    if (identity->project_id[0] == '\0' || owner == NULL || *owner == '\0' ||
-        strcmp(owner, identity->project_id) == 0 || list_names(foreign_owners, owner))
+    if (identity->project_id[0] == '\0')
+        return 0;
+    if (owner == NULL || *owner == '\0')
+        return error_set(err, ERROR_DENIED, "belongs to no project, so it is not ours");
+    if (strcmp(owner, identity->project_id) == 0 || list_names(foreign_owners, owner))
         return 0;
     return error_set(err, ERROR_DENIED,
                      "belongs to project %.64s, which is not ours and not in foreign_owners",

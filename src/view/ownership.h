@@ -12,8 +12,8 @@
 
 /**
  * ERROR_DENIED unless the image belongs to our project or to one that the comma-separated list
- * `foreign_owners` (may be NULL) names. A record without owner and an identity without project (a
- * cloud with a single tenant) are no reason to refuse.
+ * `foreign_owners` (may be NULL) names; so it is for a record without an owner, which cannot be named.
+ * An identity without project (a cloud with a single tenant) has no foreigners.
  */
 int ownership_check(const struct image_record *record, const struct identity *identity,
                     const char *foreign_owners, struct error *err);

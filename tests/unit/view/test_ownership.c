@@ -39,8 +39,20 @@ static void without_projects_there_are_no_foreigners(void **state)
 
     (void)state;
     assert_succeeds(check("a", "", NULL, &err));
-    assert_succeeds(check(NULL, "b", NULL, &err));
-    assert_succeeds(check("", "b", NULL, &err));
+    assert_succeeds(check(NULL, "", NULL, &err));
+}
+
+/* Who may write a record could leave its owner out, and an empty name stands in no list. */
+static void an_image_of_nobody_is_not_ours(void **state)
+{
+    static const char *const lists[] = {NULL, "", ",,", "a"};
+    struct error err = ERROR_INIT;
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(lists); i++) {
+        assert_fails(ERROR_DENIED, check(NULL, "b", lists[i], &err));
+        assert_fails(ERROR_DENIED, check("", "b", lists[i], &err));
+    }
 }
 
 static void foreign_images_are_denied_by_owner(void **state)
@@ -70,6 +82,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(our_own_images_are_ours),
         cmocka_unit_test(without_projects_there_are_no_foreigners),
+        cmocka_unit_test(an_image_of_nobody_is_not_ours),
         cmocka_unit_test(foreign_images_are_denied_by_owner),
         cmocka_unit_test(named_foreigners_are_let_in),
     };
