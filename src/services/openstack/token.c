@@ -85,8 +85,9 @@ static int read_life(struct json_object *body, uint64_t *ret_seconds, struct err
 static uint64_t usable_seconds(uint64_t life)
 {
     const uint64_t margin = life / 5 < TOKEN_MARGIN_SECONDS ? life / 5 : TOKEN_MARGIN_SECONDS;
+    const uint64_t usable = life - margin;
 
-    return life - margin;
+    return usable < TOKEN_LONGEST_SECONDS ? usable : TOKEN_LONGEST_SECONDS;
 }
 
 static int read_endpoint(struct json_object *body, const char *type, const char *override,

@@ -29,6 +29,10 @@ struct token {
  *  that is later. */
 #define TOKEN_MARGIN_SECONDS 60
 
+/** A token is used this long at most, in seconds, however long it claims to live: what a date of
+ *  the year 9999 says cannot be counted in nanoseconds. */
+#define TOKEN_LONGEST_SECONDS ((uint64_t)24 * 60 * 60)
+
 /**
  * Reads the answer to a token request that succeeded, and takes its X-Subject-Token. Region and
  * interface of the endpoints are those of `credentials`, and their overrides count. Its life is

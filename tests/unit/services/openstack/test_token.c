@@ -115,6 +115,18 @@ static void a_token_that_has_ended_is_to_be_renewed_at_once(void **state)
     assert_null(token->image_url);
 }
 
+static void a_token_without_an_end_is_renewed_after_a_day(void **state)
+{
+    static const char body[] =
+        "{\"token\":{" USER "," PROJECT
+        ",\"expires_at\":\"9999-12-31T23:59:59Z\",\"issued_at\":\"2026-11-23T09:32:12Z\"}}";
+    CLEANUP(token_unref) struct token *token = NULL;
+    struct error err = ERROR_INIT;
+
+    assert_succeeds(read_token(*state, body, &token, &err));
+    assert_int_equal(token->renew_at_ns, ASKED_AT_NS + 86400 * NANOSECONDS_PER_SECOND);
+}
+
 static void overrides_count_whatever_the_catalog_says(void **state)
 {
     CLEANUP(memory_free) char *body = vector("password.json");
@@ -137,6 +149,7 @@ int main(void)
         cmocka_unit_test(recorded_tokens_are_understood),
         cmocka_unit_test(a_token_that_makes_no_sense_is_refused),
         cmocka_unit_test(a_token_that_has_ended_is_to_be_renewed_at_once),
+        cmocka_unit_test(a_token_without_an_end_is_renewed_after_a_day),
         cmocka_unit_test(overrides_count_whatever_the_catalog_says),
     };
 
