@@ -3,13 +3,14 @@
 
 #include "crypto/hash.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static bool is_digest(const char *text)
 {
-    const size_t length = strspn(text, "0123456789abcdef");
+    const size_t length = strspn(text, "0123456789abcdefABCDEF");
 
     return text[length] == '\0' && length > 0 && length <= 2 * (size_t)HASH_MAXIMUM_BYTES;
 }
@@ -24,6 +25,8 @@ void cache_object_name(const struct image_record *record, char ret[CACHE_OBJECT_
         value = "";
     (void)snprintf(ret, CACHE_OBJECT_NAME_BYTES, "%s%s%s", image_record_id(record),
                    *value == '\0' ? "" : ".", value);
+    for (char *digit = ret + strlen(image_record_id(record)); *digit != '\0'; digit++)
+        *digit = (char)tolower((unsigned char)*digit);
 }
 
 int cache_object_new(const char *name, uint64_t size, struct gmac_table *tags,

@@ -48,6 +48,16 @@ static void other_images_and_other_hashes_have_other_names(void **state)
             assert_string_not_equal(names[i], names[j]);
 }
 
+/* Who compares digests takes both cases: an image that was replaced must not keep the old name. */
+static void a_digest_counts_in_either_case(void **state)
+{
+    char name[CACHE_OBJECT_NAME_BYTES];
+
+    (void)state;
+    name_of(ID, "sha256", "BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD", name);
+    assert_string_equal(name, ID "." DIGEST);
+}
+
 /* A digest comes from outside: one that is none leaves the id alone, and no directory. */
 static void a_name_is_never_a_path(void **state)
 {
@@ -97,6 +107,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_name_is_the_image_id_and_the_digest),
         cmocka_unit_test(other_images_and_other_hashes_have_other_names),
+        cmocka_unit_test(a_digest_counts_in_either_case),
         cmocka_unit_test(a_name_is_never_a_path),
         cmocka_unit_test(the_last_reference_frees_the_tags),
     };
