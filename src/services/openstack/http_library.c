@@ -32,8 +32,10 @@ static void *reallocate(void *memory, size_t size)
     return larger;
 }
 
+/* libcurl would write the keys of every TLS session to the file that SSLKEYLOGFILE names. */
 static void set_up_once(void)
 {
+    (void)unsetenv("SSLKEYLOGFILE");
     set_up_result =
         curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, release, reallocate, strdup, calloc);
 }

@@ -9,7 +9,8 @@
 #include "glancefs/error.h"
 
 /**
- * Initialises libcurl with a heap that wipes. After crypto_library_setup, since libcurl starts
+ * Initialises libcurl with a heap that wipes, and takes SSLKEYLOGFILE out of the environment, so that
+ * no session key is written to disk: before other threads read it. After crypto_library_setup, since libcurl starts
  * OpenSSL, which takes its own wiping heap only before that. Any thread; later calls do nothing but
  * repeat the result. ERROR_UNSUPPORTED when libcurl lacks TLS or a resolver that can be interrupted.
  */
