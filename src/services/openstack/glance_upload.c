@@ -103,14 +103,19 @@ int glance_create(struct openstack_session *session, const struct image_property
 
 /* What came back makes no sense: like a lost answer it leaves open what became of the request, and
  * is no refusal. */
-static int no_answer(const struct http_response *response, struct error *err)
+static int nonsense(struct error *err)
 {
     char message[ERROR_MESSAGE_BYTES];
 
-    if (err->kind != ERROR_INVALID || response->status != 0)
+    if (err->kind != ERROR_INVALID)
         return -1;
     (void)snprintf(message, sizeof message, "%s", err->message);
     return error_set(err, ERROR_UNAVAILABLE, "%s", message);
+}
+
+static int no_answer(const struct http_response *response, struct error *err)
+{
+    return response->status == 0 ? nonsense(err) : -1;
 }
 
 /* --- update --- */
@@ -188,8 +193,10 @@ int glance_update(struct openstack_session *session, const char *id,
     if (openstack_session_request(session, OPENSTACK_IMAGE, path, &request, cancel, &response,
                                   err) < 0)
         return no_answer(&response, err);
-    if (glance_check(&response, id, err) < 0 || glance_take_record(&response, id, &record, err) < 0)
+    if (glance_check(&response, id, err) < 0)
         return -1;
+    if (glance_take_record(&response, id, &record, err) < 0)
+        return nonsense(err);
     /* Glance answers 200 and forgets the change when the upload ends. */
     if (image_record_status(record) == IMAGE_STATUS_SAVING)
         return error_set(err, ERROR_BUSY, "image %s is being saved", id);

@@ -106,6 +106,20 @@ static void a_change_during_an_upload_is_lost(void **state)
     assert_fails(ERROR_DENIED, image_service_update(bed->images, IMAGE_ID, &change, 1, NULL, &err));
 }
 
+/* A login page says nothing about the change; the image's record will. */
+static void a_page_that_is_no_record_is_no_refusal(void **state)
+{
+    const struct image_property change = {"a", "b"};
+    struct service_bed *bed = *state;
+    struct error err;
+
+    SCRIPT(bed, ANSWER("200 OK", "<html>Please log in</html>"),
+           ANSWER("200 OK", RECORD(OTHER_ID, "queued", "")));
+    for (size_t i = 0; i < 2; i++)
+        assert_fails(ERROR_UNAVAILABLE,
+                     image_service_update(bed->images, IMAGE_ID, &change, 1, NULL, &err));
+}
+
 /* --- upload --- */
 
 static int upload(struct service_bed *bed, struct error *err)
@@ -196,6 +210,7 @@ int main(void)
         upload_test(a_chosen_id_is_not_taken_for_ours_after_a_lost_answer),
         upload_test(properties_are_patched),
         upload_test(a_change_during_an_upload_is_lost),
+        upload_test(a_page_that_is_no_record_is_no_refusal),
         upload_test(data_go_as_octets_of_known_size),
         upload_test(refused_data_are_refused_by_kind),
         upload_test(what_is_not_http_is_no_refusal),
