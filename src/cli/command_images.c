@@ -305,23 +305,21 @@ static int add_image(const struct images_options *options, char **arguments, str
 
 /* --- choice of the subcommand --- */
 
-static const struct option report_options[] = {
-    {"json", no_argument, NULL, OPTION_JSON},
-    {"cloud", required_argument, NULL, OPTION_CLOUD},
-    {"os-cloud", required_argument, NULL, OPTION_OS_CLOUD},
-    {"config", required_argument, NULL, OPTION_CONFIG},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
+/* Every table ends with these: the options of a session, and the end. */
+#define COMMON_OPTIONS                                                                             \
+    {"cloud", required_argument, NULL, OPTION_CLOUD},                                              \
+        {"os-cloud", required_argument, NULL, OPTION_OS_CLOUD},                                    \
+        {"config", required_argument, NULL, OPTION_CONFIG}, {"help", no_argument, NULL, 'h'},      \
+    {                                                                                              \
+        NULL, 0, NULL, 0                                                                           \
+    }
 
-static const struct option overview_options[] = {
-    {"json", no_argument, NULL, OPTION_JSON},
-    {"cache", required_argument, NULL, OPTION_CACHE},
-    {"cloud", required_argument, NULL, OPTION_CLOUD},
-    {"config", required_argument, NULL, OPTION_CONFIG},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
+static const struct option report_options[] = {{"json", no_argument, NULL, OPTION_JSON},
+                                               COMMON_OPTIONS};
+
+static const struct option overview_options[] = {{"json", no_argument, NULL, OPTION_JSON},
+                                                 {"cache", required_argument, NULL, OPTION_CACHE},
+                                                 COMMON_OPTIONS};
 
 static const struct option add_options[] = {
     {"id", required_argument, NULL, OPTION_ID},
@@ -331,12 +329,7 @@ static const struct option add_options[] = {
     {"disk-format", required_argument, NULL, OPTION_DISK_FORMAT},
     {"decrypt-size", required_argument, NULL, OPTION_DECRYPT_SIZE},
     {"property", required_argument, NULL, OPTION_PROPERTY},
-    {"cloud", required_argument, NULL, OPTION_CLOUD},
-    {"os-cloud", required_argument, NULL, OPTION_OS_CLOUD},
-    {"config", required_argument, NULL, OPTION_CONFIG},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
+    COMMON_OPTIONS};
 
 static const struct subcommand {
     const char *name;

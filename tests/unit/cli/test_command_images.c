@@ -461,6 +461,27 @@ static void bad_uses_have_their_exit_codes(void **state)
     end_test(&test);
 }
 
+/* The cloud is not asked: there is no entry of that name, which is told. */
+static void every_subcommand_takes_what_help_lists(void **state)
+{
+    static const char *const uses[][5] = {{"images", "--os-cloud", "nowhere"},
+                                          {"images", "list", "--os-cloud", "nowhere"},
+                                          {"images", "show", "--os-cloud", "nowhere", IMAGE_ID}};
+    struct images_test test;
+
+    (void)state;
+    begin_test(&test);
+    for (size_t i = 0; i < ELEMENTS_OF(uses); i++) {
+        const char *const *use = uses[i];
+        CLEANUP(program_run_free)
+        struct program_run *run = RUN(test.dir, NULL, use[0], use[1], use[2], use[3], use[4]);
+
+        assert_null(strstr(run->errors, "bad option"));
+        assert_non_null(strstr(run->errors, "nowhere"));
+    }
+    end_test(&test);
+}
+
 static void help_lists_every_option(void **state)
 {
     static const char *const options[] = {
@@ -498,6 +519,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_uploaded_is_not_left_behind),
         cmocka_unit_test(an_interrupted_add_tidies_up),
         cmocka_unit_test(bad_uses_have_their_exit_codes),
+        cmocka_unit_test(every_subcommand_takes_what_help_lists),
         cmocka_unit_test(help_lists_every_option),
     };
 
