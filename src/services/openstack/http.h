@@ -114,8 +114,8 @@ http_response_clear_cleanup(struct http_response *response)
 
 /**
  * Performs the request; 0 with the answer in *response, whatever its status, else -1:
- * ERROR_UNAVAILABLE (no connection, or it broke), ERROR_TIMEOUT, ERROR_CANCELLED (within
- * milliseconds), ERROR_INVALID (not HTTP, URL refused, TLS certificate refused, a Content-Range that
+ * ERROR_UNAVAILABLE (no connection, or it broke, or the TLS certificate was refused), ERROR_TIMEOUT,
+ * ERROR_CANCELLED (within milliseconds), ERROR_INVALID (not HTTP, URL refused, a Content-Range that
  * was not asked for, a redirect elsewhere), ERROR_TOO_LARGE (body over its cap), or what the sink or
  * the source failed with. A body shorter than announced is ERROR_UNAVAILABLE.
  *

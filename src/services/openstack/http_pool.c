@@ -6,7 +6,7 @@
 
 /* Handles beyond these are closed when they are given back. */
 #define IDLE_HANDLES 16
-/* One per service, and one more for who sits behind a redirect. */
+/* One per service, and one to spare: a redirect never leads to another address. */
 #define CONNECTIONS_PER_HANDLE 4L
 
 struct http_pool {
