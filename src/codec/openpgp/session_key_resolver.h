@@ -35,8 +35,13 @@ struct session_key_resolver {
  * together. Nothing else of the message is given.
  *
  * *ret has `arena`, `algorithm`, `key` and `size` set (for SEIPD version 2, which has its cipher
- * elsewhere, `algorithm` does not count). *ret is NULL, with success, when no key at hand opens any
- * of them. The answer is not trusted: it is checked against the message like any other candidate.
+ * elsewhere, `algorithm` does not count). The answer is not trusted: it is checked against the
+ * message like any other candidate.
+ *
+ * *ret is NULL, with success, only when none of the packets is for a key at hand. When one is, and it
+ * does not open, or not to a session key that makes sense, that is the uniform error
+ * (message_damaged.h): who alters messages must not learn which of the two it was, nor how that
+ * differs from a session key that turns out wrong.
  *
  * ERROR_UNSUPPORTED: a version or algorithm that the keyring's program has not. ERROR_CANCELLED.
  * Any thread, several at once.

@@ -14,10 +14,11 @@ struct session_key_search {
     struct encrypted_data data;
     uint8_t sample[SESSION_KEY_SAMPLE_BYTES];
     struct s2k_allowance allowance;
-    size_t next;    /* of the SKESKs */
-    size_t usable;  /* SKESKs tried */
-    size_t given;   /* candidates */
-    bool has_asked; /* the resolver; or there is no need to */
+    size_t next;      /* of the SKESKs */
+    size_t usable;    /* SKESKs tried */
+    size_t given;     /* candidates */
+    bool has_asked;   /* the resolver; or there is no need to */
+    bool has_own_key; /* the resolver had one for the message, right or wrong */
     struct session_key *doubtful[LIMIT_SESSION_KEY_CANDIDATES]; /* kept for the end, in order */
     size_t doubtful_count;
     size_t doubtful_next;
@@ -129,12 +130,19 @@ static int try_skesks(struct session_key_search *search, struct cancel *cancel,
     return 0;
 }
 
-/* After a passphrase that opens nothing, what the keyring lacks must not tell that it was not that
- * alone which failed. */
-static int resolver_failed(const struct session_key_search *search, struct error *err)
+/* A packet that a key at hand does not open is a wrong candidate. After a passphrase that opens
+ * nothing, what the keyring lacks must not tell that it was not that alone which failed. */
+static int resolver_failed(struct session_key_search *search, const struct error *failure,
+                           struct error *err)
 {
-    if (search->usable > 0 && err->kind != ERROR_CANCELLED && err->kind != ERROR_EXHAUSTED)
+    if (failure->kind == ERROR_CORRUPT) {
+        search->has_asked = true;
+        search->has_own_key = true;
+        return 0;
+    }
+    if (search->usable > 0 && failure->kind != ERROR_CANCELLED && failure->kind != ERROR_EXHAUSTED)
         return message_damaged(err);
+    *err = *failure;
     return -1;
 }
 
@@ -144,15 +152,17 @@ static int ask_resolver(struct session_key_search *search, struct cancel *cancel
     const struct pkesk_packets *pkesks = esk_sequence_pkesks(search->sequence, search->data.kind);
     const bool names_cipher = search->data.kind == ENCRYPTED_DATA_LIBREPGP_AEAD;
     CLEANUP(session_key_free) struct session_key *key = NULL;
+    struct error failure = ERROR_INIT;
     bool plausible = false;
 
     *ret = NULL;
     if (search->has_asked || pkesks->size == 0 || search->means.resolver == NULL)
         return 0;
     if (session_key_resolver_resolve(search->means.resolver, search->data.kind, pkesks->bytes,
-                                     pkesks->size, search->means.arena, cancel, &key, err) < 0)
-        return resolver_failed(search, err);
+                                     pkesks->size, search->means.arena, cancel, &key, &failure) < 0)
+        return resolver_failed(search, &failure, err);
     search->has_asked = true;
+    search->has_own_key = key != NULL;
     if (key != NULL && is_plausible(search, key, names_cipher, &plausible, err) < 0)
         return -1;
     if (plausible)
@@ -160,13 +170,13 @@ static int ask_resolver(struct session_key_search *search, struct cancel *cancel
     return 0;
 }
 
-/* Nothing was found. Where there was a packet for passphrases, it was the wrong passphrase or
- * damage; else it may be said what is lacking. */
+/* Nothing was found. Where there was a packet for passphrases or for a key at hand, it was the wrong
+ * passphrase or damage; else it may be said what is lacking. */
 static int explain(const struct session_key_search *search, struct error *err)
 {
     const struct pkesk_packets *pkesks = esk_sequence_pkesks(search->sequence, search->data.kind);
 
-    if (search->usable > 0 || search->given > 0)
+    if (search->usable > 0 || search->given > 0 || search->has_own_key)
         return message_damaged(err);
     if (pkesks->is_cut)
         return error_set(err, ERROR_TOO_LARGE, "public-key session key packets of over %zu bytes",

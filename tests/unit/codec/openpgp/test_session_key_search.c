@@ -380,7 +380,8 @@ static void a_doubtful_key_is_given_when_there_is_no_other(void **state)
     session_key_resolver_free(&scripted.resolver);
 }
 
-static void a_resolved_key_that_does_not_fit_is_none(void **state)
+/* Else flips in the encrypted data could be told from flips behind its start. */
+static void a_resolved_key_that_does_not_fit_is_the_uniform_error(void **state)
 {
     const struct session_key wrong = resolved_key(8);
     struct session_key short_key = resolved_key(7);
@@ -391,10 +392,40 @@ static void a_resolved_key_that_does_not_fit_is_none(void **state)
     bed_start(&bed, "x");
     add_pkesk(&bed, PKESK_VERSION);
     search_v1(&bed, 7, &scripted.resolver);
-    assert_none(&bed, ERROR_NO_KEY, "keyring");
+    assert_none(&bed, ERROR_CORRUPT, DAMAGED_MESSAGE);
     bed_stop(&bed);
     short_key.size = 16;
     scripted.answer = &short_key;
+    bed_start(&bed, "x");
+    add_pkesk(&bed, PKESK_VERSION);
+    search_v1(&bed, 7, &scripted.resolver);
+    assert_none(&bed, ERROR_CORRUPT, DAMAGED_MESSAGE);
+    bed_stop(&bed);
+    session_key_resolver_free(&scripted.resolver);
+}
+
+static void a_packet_that_a_key_at_hand_does_not_open_is_the_uniform_error(void **state)
+{
+    struct scripted_resolver scripted = {.resolver = {&scripted_ops}, .failure = ERROR_CORRUPT};
+    struct search_bed bed;
+
+    (void)state;
+    bed_start(&bed, "x");
+    add_pkesk(&bed, PKESK_VERSION);
+    search_v1(&bed, 7, &scripted.resolver);
+    assert_none(&bed, ERROR_CORRUPT, DAMAGED_MESSAGE);
+    assert_none(&bed, ERROR_CORRUPT, DAMAGED_MESSAGE);
+    assert_int_equal(scripted.calls, 1);
+    bed_stop(&bed);
+    session_key_resolver_free(&scripted.resolver);
+}
+
+static void a_keyring_without_the_key_is_named(void **state)
+{
+    struct scripted_resolver scripted = {.resolver = {&scripted_ops}};
+    struct search_bed bed;
+
+    (void)state;
     bed_start(&bed, "x");
     add_pkesk(&bed, PKESK_VERSION);
     search_v1(&bed, 7, &scripted.resolver);
@@ -464,7 +495,9 @@ int main(void)
         bed_test(the_resolver_is_asked_when_no_passphrase_opens),
         bed_test(the_resolver_is_not_asked_when_a_passphrase_opens),
         bed_test(a_doubtful_key_is_given_when_there_is_no_other),
-        bed_test(a_resolved_key_that_does_not_fit_is_none),
+        bed_test(a_resolved_key_that_does_not_fit_is_the_uniform_error),
+        bed_test(a_packet_that_a_key_at_hand_does_not_open_is_the_uniform_error),
+        bed_test(a_keyring_without_the_key_is_named),
         bed_test(a_failing_resolver_is_heard_only_where_there_is_no_passphrase),
         bed_test(all_derivations_together_have_bounded_time),
     };
