@@ -78,8 +78,9 @@ static void records_decide_who_may_write(void **state)
         {"active", WRITABLE, ERROR_EXISTS},
         {"saving", WRITABLE, ERROR_BUSY},
         {"deleted", WRITABLE, ERROR_NOT_FOUND},
-        {"queued", "\"os_encrypt_format\": \"GPG\"", ERROR_NO_KEY},
-        {"queued", "\"os_encrypt_key_id\": \"" KEY_ID "\"", ERROR_UNSUPPORTED},
+        {"queued", OURS ", \"os_encrypt_format\": \"GPG\"", ERROR_NO_KEY},
+        {"queued", OURS ", \"os_encrypt_key_id\": \"" KEY_ID "\"", ERROR_UNSUPPORTED},
+        {"queued", ENCRYPTED, ERROR_DENIED},
         {"queued", FOREIGN, ERROR_DENIED},
     };
     struct write_bed *bed = *state;
@@ -117,7 +118,8 @@ static void the_key_manager_is_asked_once_and_its_refusal_counts(void **state)
     struct error err = ERROR_INIT;
 
     write_bed_put(bed, IMAGE_ID, "queued",
-                  "\"os_encrypt_format\": \"GPG\", \"os_encrypt_key_id\": \"" REFUSED_KEY_ID "\"");
+                  OURS ", \"os_encrypt_format\": \"GPG\", \"os_encrypt_key_id\": \"" REFUSED_KEY_ID
+                       "\"");
     assert_open_fails(ERROR_DENIED, IMAGE_PART, CREATE);
     assert_absent(bed, IMAGE_PART);
     write_bed_put(bed, IMAGE_ID, "queued", WRITABLE);

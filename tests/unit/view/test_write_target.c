@@ -13,14 +13,15 @@
 #define KEY "\"os_encrypt_key_id\": \"" KEY_ID "\""
 #define OURS "\"owner\": \"us\""
 
-static int judge(const char *status, const char *more, const char *foreign_owners,
-                 struct write_target *ret, struct error *err)
+/* `owner` and `more` are members of the record. */
+static int judge(const char *status, const char *owner, const char *more,
+                 const char *foreign_owners, struct write_target *ret, struct error *err)
 {
     CLEANUP(image_record_unref) struct image_record *record = NULL;
     const struct identity identity = {.project_id = "us"};
     char json[512];
-    const int length =
-        snprintf(json, sizeof json, "{\"id\": \"" ID "\", \"status\": \"%s\", %s}", status, more);
+    const int length = snprintf(
+        json, sizeof json, "{\"id\": \"" ID "\", \"status\": \"%s\", %s, %s}", status, owner, more);
 
     if (image_record_parse(json, (size_t)length, &record, err) < 0)
         fail_msg("%s: %s", json, err->message);
@@ -33,7 +34,7 @@ static void takes_a_queued_image_of_ours_with_a_key(void **state)
     struct error err = ERROR_INIT;
 
     (void)state;
-    assert_succeeds(judge("queued", OURS ", " KEY ", " FORMAT, NULL, &target, &err));
+    assert_succeeds(judge("queued", OURS, KEY ", " FORMAT, NULL, &target, &err));
     assert_string_equal(target.key_id, KEY_ID);
     assert_string_equal(target.codec->format, "GPG");
     assert_true(target.declared_size == BYTE_SOURCE_SIZE_UNKNOWN);
@@ -46,7 +47,7 @@ static void takes_over_what_the_record_declares(void **state)
     struct error err = ERROR_INIT;
 
     (void)state;
-    assert_succeeds(judge("queued",
+    assert_succeeds(judge("queued", OURS,
                           KEY ", " FORMAT ", \"os_decrypt_size\": \"4096\", "
                               "\"os_decrypt_container_format\": \"bare\"",
                           NULL, &target, &err));
@@ -56,13 +57,13 @@ static void takes_over_what_the_record_declares(void **state)
 
 static void takes_a_foreign_image_only_when_configured(void **state)
 {
-    const char *foreign = "\"owner\": \"them\", " KEY ", " FORMAT;
+    static const char theirs[] = "\"owner\": \"them\"";
     struct write_target target;
     struct error err = ERROR_INIT;
 
     (void)state;
-    assert_fails(ERROR_DENIED, judge("queued", foreign, NULL, &target, &err));
-    assert_succeeds(judge("queued", foreign, "them", &target, &err));
+    assert_fails(ERROR_DENIED, judge("queued", theirs, KEY ", " FORMAT, NULL, &target, &err));
+    assert_succeeds(judge("queued", theirs, KEY ", " FORMAT, "them", &target, &err));
 }
 
 static void refuses_what_cannot_be_written(void **state)
@@ -94,7 +95,7 @@ static void refuses_what_cannot_be_written(void **state)
         struct error err = ERROR_INIT;
 
         assert_fails(records[i].kind,
-                     judge(records[i].status, records[i].more, NULL, &target, &err));
+                     judge(records[i].status, OURS, records[i].more, NULL, &target, &err));
     }
 }
 

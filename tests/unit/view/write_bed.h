@@ -24,9 +24,10 @@
 #define PASSPHRASE "open sesame"
 #define PROJECT "our-project"
 
-/** Members of the record of an image that is to be encrypted, and of one that is ours besides. */
+/** Members of the record of an image that is to be encrypted, that is ours, that is both. */
 #define ENCRYPTED "\"os_encrypt_format\": \"GPG\", \"os_encrypt_key_id\": \"" KEY_ID "\""
-#define WRITABLE "\"owner\": \"" PROJECT "\", " ENCRYPTED
+#define OURS "\"owner\": \"" PROJECT "\""
+#define WRITABLE OURS ", " ENCRYPTED
 #define FOREIGN "\"owner\": \"them\", " ENCRYPTED
 
 /** The smallest window there is. */
