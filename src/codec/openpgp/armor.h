@@ -17,7 +17,8 @@
  * armored one (*ret_is_armored) is a source of the decoded bytes, which no longer needs it.
  *
  * ERROR_UNSUPPORTED: more than LIMIT_ARMOR_BYTES of armor. ERROR_CORRUPT: armor of something else
- * than a message; the uniform error when it is malformed, or its checksum is there and wrong.
+ * than a message; the uniform error when it is malformed. Its checksum is not looked at: a reader
+ * must not refuse a message for it (section 6.1).
  */
 int armor_open(struct byte_source *ciphertext, struct cancel *cancel, struct byte_source **ret,
                bool *ret_is_armored, struct error *err);

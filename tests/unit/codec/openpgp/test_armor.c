@@ -36,6 +36,11 @@ static void reads_every_form_of_armor(void **state)
         "-----BEGIN PGP MESSAGE-----\r\nComment: x\r\n\r\nZm9v\r\nYmFy\r\n=czTe\r\n" END "\r\n",
         BEGIN " \t\nZm9v  \nYmFy\t\n" END,
         BEGIN "\nZ\nm9vY\nmFy\n" END,
+        BEGIN "\n" DATA "=czTf\n" END, /* wrong or malformed checksums: RFC 9580 section 6.1 */
+        BEGIN "\n" DATA "=czT=\n" END,
+        BEGIN "\n" DATA "=czTeczTe\n" END,
+        BEGIN "\n" DATA "=c!T\n" END,
+        BEGIN "\n" DATA "=\n" END,
     };
     struct error err = ERROR_INIT;
 
@@ -68,8 +73,6 @@ static void malformed_armor_is_damage(void **state)
         BEGIN "\nZm9v\x80mFy\n" END,
         BEGIN "\nZm9vYmF\n" END, /* digits that are no whole octets */
         BEGIN "\nZm9=YmFy\n" END,
-        BEGIN "\n" DATA "=czTf\n" END, /* a wrong checksum */
-        BEGIN "\n" DATA "=czT=\n" END,
         BEGIN "\n" DATA CHECKSUM DATA END, /* data behind it */
         BEGIN "\n" DATA CHECKSUM CHECKSUM END,
         BEGIN "\n" DATA "-----END PGP MESSAGE----\n",
