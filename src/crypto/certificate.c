@@ -11,6 +11,11 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+/* OpenSSL's security level 2 (RFC 3766's 112 bits): no RSA under 2048 bits, no signature with MD5 or
+ * SHA-1. */
+#define SECURITY_LEVEL 2
+#define SECURITY_BITS 112
+
 struct certificate {
     X509 *x509;
 };
@@ -70,6 +75,31 @@ void certificate_free(struct certificate *certificate)
 struct evp_pkey_st *certificate_public_key(const struct certificate *certificate)
 {
     return X509_get0_pubkey(certificate->x509);
+}
+
+/* The extensions that limit what a key is for; without them it is for anything. */
+static bool is_for_signing(X509 *x509)
+{
+    const uint32_t flags = X509_get_extension_flags(x509);
+    const uint32_t purposes = XKU_CODE_SIGN | XKU_ANYEKU;
+
+    return ((flags & EXFLAG_KUSAGE) == 0 ||
+            (X509_get_key_usage(x509) & KU_DIGITAL_SIGNATURE) != 0) &&
+           ((flags & EXFLAG_XKUSAGE) == 0 || (X509_get_extended_key_usage(x509) & purposes) != 0);
+}
+
+int certificate_check_signer(const struct certificate *certificate, struct error *err)
+{
+    const int bits = EVP_PKEY_get_security_bits(certificate_public_key(certificate));
+
+    if (!is_for_signing(certificate->x509))
+        return error_set(err, ERROR_DENIED,
+                         "the certificate is not for signatures (keyUsage digitalSignature, "
+                         "extendedKeyUsage codeSigning)");
+    if (bits < SECURITY_BITS)
+        return error_set(err, ERROR_DENIED, "the certificate's key is too weak: %d bits, not %d",
+                         bits, SECURITY_BITS);
+    return 0;
 }
 
 /* --- trust --- */
@@ -149,8 +179,11 @@ int trust_store_check(const struct trust_store *store, const struct certificate 
     CLEANUP(X509_STORE_CTX_free) X509_STORE_CTX *context = X509_STORE_CTX_new();
     int result;
 
+    if (certificate_check_signer(certificate, err) < 0)
+        return -1;
     if (context == NULL || X509_STORE_CTX_init(context, store->store, certificate->x509, NULL) != 1)
         return out_of_memory(err);
+    X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(context), SECURITY_LEVEL);
     result = X509_verify_cert(context);
     ERR_clear_error();
     if (result == 1)

@@ -26,6 +26,14 @@ DEFINE_CLEANUP(struct certificate, certificate_free)
 /** Its public key as the library knows it, borrowed; for this layer only. */
 struct evp_pkey_st *certificate_public_key(const struct certificate *certificate);
 
+/**
+ * Whether its holder may sign images with a key that is strong enough: 112 bits by NIST SP 800-57
+ * (RSA and DSA with 2048 bits). Where keyUsage stands (RFC 5280 section 4.2.1.3) it must allow
+ * digitalSignature; where extendedKeyUsage does (4.2.1.12), codeSigning or anyExtendedKeyUsage, so
+ * that no key of a TLS server signs images because the same authority issued it. ERROR_DENIED.
+ */
+int certificate_check_signer(const struct certificate *certificate, struct error *err);
+
 /** The certificates that may issue others. Filled by one thread, then used by any. */
 struct trust_store;
 
@@ -44,9 +52,10 @@ DEFINE_CLEANUP(struct trust_store, trust_store_free)
 int trust_store_add(struct trust_store *store, const void *pem, size_t size, struct error *err);
 
 /**
- * Whether a chain leads from `certificate` to a self-signed certificate of the store, by signatures,
- * dates (now), CA flags, key usage and path lengths. All issuers must stand in the store.
- * ERROR_DENIED, with the reason, when none does.
+ * Whether `certificate` may sign images (certificate_check_signer) and a chain leads from it to a
+ * self-signed certificate of the store, by signatures, dates (now), CA flags, key usage and path
+ * lengths. All issuers must stand in the store, all keys be as strong, and no signature be one with
+ * MD5 or SHA-1. ERROR_DENIED, with the reason, when it is not so.
  */
 int trust_store_check(const struct trust_store *store, const struct certificate *certificate,
                       struct error *err);
