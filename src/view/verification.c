@@ -16,7 +16,8 @@ struct codec_job {
     struct cancel *cancel;          /* of the whole verification */
     struct cancel *fetch; /* of the cache's half; NULL when that is to go on in any case */
     struct codec_message *message;
-    struct error error;     /* ERROR_NONE when it succeeded */
+    int result;             /* of codec_decrypt */
+    struct error error;     /* set when that failed */
     struct monitor monitor; /* guards `done` */
     bool done;
 };
@@ -54,7 +55,7 @@ static int progress_sink_commit(struct byte_sink *sink, struct cancel *cancel, s
     if (byte_sink_commit(observer->pipe, cancel, err) < 0)
         return -1;
     wait_for_codec(observer->codec);
-    if (!error_is_set(&observer->codec->error))
+    if (observer->codec->result == 0)
         return 0;
     *err = observer->codec->error;
     return -1;
@@ -80,10 +81,11 @@ static void run_codec(struct job *job)
     struct codec_job *self = (struct codec_job *)job;
     const struct verification *verification = self->verification;
 
-    (void)codec_decrypt(verification->codec, verification->arena, self->ciphertext,
-                        verification->passphrase, NULL, self->cancel, &self->message, &self->error);
+    self->result =
+        codec_decrypt(verification->codec, verification->arena, self->ciphertext,
+                      verification->passphrase, NULL, self->cancel, &self->message, &self->error);
     byte_source_free(self->ciphertext);
-    if (error_is_set(&self->error) && self->fetch != NULL)
+    if (self->result < 0 && self->fetch != NULL)
         cancel_request(self->fetch);
     monitor_lock(&self->monitor);
     self->done = true;
@@ -148,7 +150,7 @@ static int run_once(const struct verification *verification, struct cancel *canc
     if (result == 0)
         return 0;
     codec_message_unref(steal(ret_message));
-    if (err->kind == ERROR_CANCELLED && error_is_set(&codec.error))
+    if (err->kind == ERROR_CANCELLED && codec.result < 0)
         *err = codec.error;
     return -1;
 }

@@ -116,8 +116,8 @@ static int enter(struct openpgp_stream *stream, struct cancel *cancel, struct er
     return error_is_set(&stream->refusal) ? confirm_refusal(stream, cancel, err) : 0;
 }
 
-/* Makes another candidate the one to try; false, with *err as it was or the failure that keeps from
- * knowing, when that is not possible. */
+/* Makes another candidate the one to try after *err, which is unset then; false, with *err as it was
+ * or the failure that keeps from knowing, when that is not possible. */
 static bool has_another_key(struct openpgp_stream *stream, struct cancel *cancel, struct error *err)
 {
     struct error search_err = ERROR_INIT;
@@ -133,6 +133,7 @@ static bool has_another_key(struct openpgp_stream *stream, struct cancel *cancel
     session_key_free(stream->key);
     stream->key = key;
     leave(stream);
+    *err = (struct error)ERROR_INIT;
     return true;
 }
 

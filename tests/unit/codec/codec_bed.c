@@ -73,8 +73,15 @@ int bed_decrypt(const void *message, size_t size, const char *passphrase,
     CLEANUP(secure_buffer_free) struct secure_buffer *secret = bed_passphrase(passphrase);
     CLEANUP(byte_sink_free)
     struct byte_sink *sink = plaintext == NULL ? NULL : memory_sink_new(plaintext, NULL);
+    struct error failure = ERROR_INIT;
 
-    return codec_decrypt(test_gpg_codec(), bed_arena(), source, secret, sink, NULL, ret, err);
+    if (codec_decrypt(test_gpg_codec(), bed_arena(), source, secret, sink, NULL, ret, &failure) ==
+        0) {
+        assert_false(error_is_set(&failure));
+        return 0;
+    }
+    *err = failure;
+    return -1;
 }
 
 static void assert_same(const uint8_t *got, size_t got_size, const void *content, size_t size)

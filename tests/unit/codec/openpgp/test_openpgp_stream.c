@@ -390,8 +390,11 @@ static int verify(const struct octets *message, bool is_forward_only, struct err
     struct byte_source *source = memory_source_new(message->data, message->size, &options);
     CLEANUP(secure_buffer_free) struct secure_buffer *secret = bed_passphrase(SHAPE_PASSPHRASE);
     CLEANUP(codec_message_unref) struct codec_message *opened = NULL;
+    int result =
+        codec_decrypt(test_gpg_codec(), bed_arena(), source, secret, NULL, NULL, &opened, err);
 
-    return codec_decrypt(test_gpg_codec(), bed_arena(), source, secret, NULL, NULL, &opened, err);
+    assert_int_equal(result < 0, error_is_set(err));
+    return result;
 }
 
 static void a_plausible_wrong_key_does_not_hide_the_right_one(void **state)
@@ -438,6 +441,7 @@ static void the_first_chunk_tells_the_right_key(void **state)
     add_skesk(&message, right, key);
     build_aead(&message, &plan, key, packets.data, packets.size);
     assert_succeeds(open_octets(&message, NULL, &stream, &err));
+    assert_false(error_is_set(&err));
     assert_succeeds(read_stream(stream, 100, &got, &err));
     assert_int_equal(got.size, 7);
 }
