@@ -17,6 +17,7 @@ enum error_kind {
     ERROR_NONE = 0,
     ERROR_NOT_FOUND,    /* ENOENT: no such image, secret or file */
     ERROR_DENIED,       /* EACCES: a service or a policy refused */
+    ERROR_LOGIN,        /* EACCES: our login is refused, which says nothing of what was asked */
     ERROR_NO_KEY,       /* ENOKEY: the image names no key, or the key is gone */
     ERROR_KEY_REJECTED, /* EKEYREJECTED: secret unusable before any ciphertext is touched */
     ERROR_UNAVAILABLE,  /* EIO: a service does not answer, after all retries */

@@ -29,7 +29,7 @@ struct identity_service {
     const struct identity_service_ops *ops;
 };
 
-/** Asks who we are. Thread-safe; may wait. ERROR_DENIED when the credentials are refused. */
+/** Asks who we are. Thread-safe; may wait. ERROR_LOGIN when the credentials are refused. */
 int identity_service_identify(struct identity_service *service, struct cancel *cancel,
                               struct identity *ret, struct error *err);
 

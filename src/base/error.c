@@ -14,6 +14,7 @@ static const struct {
     [ERROR_NONE] = {0, "none"},
     [ERROR_NOT_FOUND] = {ENOENT, "not found"},
     [ERROR_DENIED] = {EACCES, "denied"},
+    [ERROR_LOGIN] = {EACCES, "login refused"},
     [ERROR_NO_KEY] = {ENOKEY, "no key"},
     [ERROR_KEY_REJECTED] = {EKEYREJECTED, "key rejected"},
     [ERROR_UNAVAILABLE] = {EIO, "unavailable"},

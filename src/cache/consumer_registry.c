@@ -197,7 +197,7 @@ static int sweep_entry(const struct consumer_registry *registry, const char *nam
 static bool is_outage(const struct error *err)
 {
     return err->kind == ERROR_UNAVAILABLE || err->kind == ERROR_TIMEOUT ||
-           err->kind == ERROR_CANCELLED;
+           err->kind == ERROR_CANCELLED || err->kind == ERROR_LOGIN;
 }
 
 /* A stream of its own over the directory; NULL when there is none. */

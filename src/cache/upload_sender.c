@@ -110,6 +110,7 @@ static bool is_final(enum error_kind kind)
     case ERROR_INVALID:
         return true;
     case ERROR_NONE:
+    case ERROR_LOGIN:
     case ERROR_UNAVAILABLE:
     case ERROR_TIMEOUT:
     case ERROR_EXHAUSTED:

@@ -17,6 +17,7 @@ int exit_code_from_error(const struct error *err)
     case ERROR_NOT_FOUND:
         return EXIT_CODE_NOT_FOUND;
     case ERROR_DENIED:
+    case ERROR_LOGIN:
     case ERROR_NO_KEY:
     case ERROR_KEY_REJECTED:
     case ERROR_READ_ONLY:

@@ -5,6 +5,7 @@ enum error_kind http_status_error_kind(int status)
 {
     switch (status) {
     case 401:
+        return ERROR_LOGIN;
     case 403:
         return ERROR_DENIED;
     case 404:

@@ -6,8 +6,8 @@
 #include "glancefs/error.h"
 
 /**
- * The error kind of a status from 400 on: 401 and 403 ERROR_DENIED, 404 and 410 ERROR_NOT_FOUND,
- * 408 ERROR_TIMEOUT, 409 ERROR_EXISTS, 413 ERROR_TOO_LARGE, 429 and all from 500 on
+ * The error kind of a status from 400 on: 401 ERROR_LOGIN, 403 ERROR_DENIED, 404 and 410
+ * ERROR_NOT_FOUND, 408 ERROR_TIMEOUT, 409 ERROR_EXISTS, 413 ERROR_TOO_LARGE, 429 and all from 500 on
  * ERROR_UNAVAILABLE, every other 4xx ERROR_INVALID.
  */
 enum error_kind http_status_error_kind(int status);

@@ -113,8 +113,8 @@ static int judge_answer(const struct keystone *keystone, const struct http_respo
         return 0;
     (void)http_response_error(response, SERVICE, err);
     if (is_refusal(keystone, response)) {
-        err->kind = ERROR_DENIED;
-        err->errnum = error_kind_errno(ERROR_DENIED);
+        err->kind = ERROR_LOGIN;
+        err->errnum = error_kind_errno(ERROR_LOGIN);
         return explain_refusal(keystone->credentials, err);
     }
     if (err->kind == ERROR_UNAVAILABLE || err->kind == ERROR_TIMEOUT)

@@ -29,7 +29,7 @@ DEFINE_CLEANUP(struct keystone, keystone_free)
  * one that a service refused (NULL: none): it is not given again. Of many callers one asks and the
  * others wait for what it gets, its failure included, unless that was its own cancellation.
  *
- * ERROR_DENIED when Keystone refuses the credentials, saying what it may be; ERROR_INVALID when
+ * ERROR_LOGIN when Keystone refuses the credentials, saying what it may be; ERROR_INVALID when
  * there is no Keystone v3; else as http_perform. Any thread; may wait.
  */
 int keystone_token(struct keystone *keystone, const struct token *rejected, struct cancel *cancel,

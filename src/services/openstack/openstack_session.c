@@ -130,6 +130,19 @@ static int request_with(struct openstack_session *session, enum openstack_servic
     return http_perform(session->http, &complete, cancel, response, err);
 }
 
+/* An answer of Keystone's that makes no sense says nothing of what the service is asked. */
+static int log_in(struct openstack_session *session, const struct token *rejected,
+                  struct cancel *cancel, struct token **ret, struct error *err)
+{
+    if (keystone_token(session->keystone, rejected, cancel, ret, err) == 0)
+        return 0;
+    if (err->kind == ERROR_INVALID || err->kind == ERROR_TOO_LARGE || err->kind == ERROR_DENIED) {
+        err->kind = ERROR_UNAVAILABLE;
+        err->errnum = error_kind_errno(ERROR_UNAVAILABLE);
+    }
+    return -1;
+}
+
 int openstack_session_request(struct openstack_session *session, enum openstack_service service,
                               const char *path, const struct http_request *request,
                               struct cancel *cancel, struct http_response *response,
@@ -138,12 +151,12 @@ int openstack_session_request(struct openstack_session *session, enum openstack_
     CLEANUP(token_unref) struct token *token = NULL;
     CLEANUP(token_unref) struct token *fresh = NULL;
 
-    if (keystone_token(session->keystone, NULL, cancel, &token, err) < 0 ||
+    if (log_in(session, NULL, cancel, &token, err) < 0 ||
         request_with(session, service, token, path, request, cancel, response, err) < 0)
         return -1;
     if (response->status != 401)
         return 0;
-    if (keystone_token(session->keystone, token, cancel, &fresh, err) < 0)
+    if (log_in(session, token, cancel, &fresh, err) < 0)
         return error_prefix(err, "%s refused our token", services[service].name);
     if (request_with(session, service, fresh, path, request, cancel, response, err) < 0)
         return -1;

@@ -43,7 +43,7 @@ enum openstack_service {
  * and is appended to the endpoint of the catalog. The session fills in url, service and token.
  *
  * A 401 is answered with one new token and one repetition, also of requests that are not repeatable:
- * a 401 means that nothing was done. A second 401 is ERROR_DENIED. When Keystone cannot be reached
+ * a 401 means that nothing was done. A second 401 is ERROR_LOGIN. When Keystone cannot be reached
  * for the new token its error is given: Glance answers 401 while Keystone is away. Otherwise as
  * http_perform: 0 with any other status. ERROR_INVALID when the catalog has no such service, or for
  * a path that does not start with one "/".

@@ -373,6 +373,22 @@ static void a_busy_or_full_service_is_asked_later(void **state)
     assert_done(attempts);
 }
 
+/* A password that was changed: the image is as it was, and a new one will be given. */
+static void a_refused_login_refuses_no_upload(void **state)
+{
+    static const struct scripted_upload script[] = {
+        {.action = SCRIPT_REFUSED, .kind = ERROR_LOGIN}};
+    struct attempts *attempts = *state;
+
+    prepare(attempts, script, 1);
+    scripted_image_service_fail_looks(attempts->fixture->images, ERROR_LOGIN, 1);
+    assert_later(attempts, ERROR_LOGIN);
+    scripted_image_service_fail_updates(attempts->fixture->images, ERROR_LOGIN, 1);
+    assert_later(attempts, ERROR_LOGIN);
+    assert_later(attempts, ERROR_LOGIN);
+    assert_done(attempts);
+}
+
 static void an_answer_without_sense_is_no_answer(void **state)
 {
     struct attempts *attempts = *state;
@@ -567,6 +583,7 @@ int main(void)
         sender_test(an_image_that_others_save_for_long_is_waited_for),
         sender_test(an_image_still_saving_is_not_given_up),
         sender_test(a_busy_or_full_service_is_asked_later),
+        sender_test(a_refused_login_refuses_no_upload),
         sender_test(an_answer_without_sense_is_no_answer),
         sender_test(a_source_read_at_random_fails_the_attempt_only),
         sender_test(cancelling_cuts_it_short),

@@ -9,7 +9,7 @@ static void every_status_has_its_kind(void **state)
         int status;
         enum error_kind kind;
     } expected[] = {
-        {400, ERROR_INVALID},     {401, ERROR_DENIED},      {403, ERROR_DENIED},
+        {400, ERROR_INVALID},     {401, ERROR_LOGIN},       {403, ERROR_DENIED},
         {404, ERROR_NOT_FOUND},   {406, ERROR_INVALID},     {408, ERROR_TIMEOUT},
         {409, ERROR_EXISTS},      {410, ERROR_NOT_FOUND},   {413, ERROR_TOO_LARGE},
         {415, ERROR_INVALID},     {416, ERROR_INVALID},     {429, ERROR_UNAVAILABLE},

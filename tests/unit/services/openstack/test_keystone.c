@@ -126,7 +126,7 @@ static void a_refusal_is_explained_and_names_the_request(void **state)
     struct error err = ERROR_INIT;
 
     script_one(bed, keystone_refuses);
-    assert_fails(ERROR_DENIED, keystone_token(keystone, NULL, NULL, &token, &err));
+    assert_fails(ERROR_LOGIN, keystone_token(keystone, NULL, NULL, &token, &err));
     assert_message_has("user demo in project demo");
     assert_message_has("without a role");
     assert_message_has("(request req-401)");
@@ -146,7 +146,7 @@ static void an_application_credential_is_wrong_by_401_and_unknown_by_404(void **
 
     for (size_t i = 0; i < ELEMENTS_OF(answers); i++) {
         script_one(bed, answers[i]);
-        assert_fails(ERROR_DENIED, keystone_token(keystone, NULL, NULL, &token, &err));
+        assert_fails(ERROR_LOGIN, keystone_token(keystone, NULL, NULL, &token, &err));
         assert_message_has("application credential cdc0ec63");
         assert_null(strstr(err.message, "96KMh8x3"));
     }
@@ -281,7 +281,7 @@ static void who_waits_shares_the_failure(void **state)
     for (size_t i = 0; i < 4; i++) {
         (void)pthread_join(callers[i].thread, NULL);
         assert_int_equal(callers[i].result, -1);
-        assert_int_equal(callers[i].err.kind, ERROR_DENIED);
+        assert_int_equal(callers[i].err.kind, ERROR_LOGIN);
     }
     assert_int_equal(http_server_request_count(bed->server), 1);
 }

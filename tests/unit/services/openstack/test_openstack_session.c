@@ -86,7 +86,7 @@ static void a_second_401_is_a_denial(void **state)
     struct error err = ERROR_INIT;
 
     http_bed_script(bed, answers, 5);
-    assert_fails(ERROR_DENIED, get(session, OPENSTACK_IMAGE, "/v2/images", &response, &err));
+    assert_fails(ERROR_LOGIN, get(session, OPENSTACK_IMAGE, "/v2/images", &response, &err));
     assert_message_has("Glance answered 401 (request req-9)");
     assert_int_equal(http_server_request_count(bed->server), 4);
 }
@@ -105,6 +105,23 @@ static void a_401_while_keystone_is_away_is_no_denial(void **state)
     http_server_script(bed->server, answers, 3);
     assert_fails(ERROR_UNAVAILABLE, get(session, OPENSTACK_IMAGE, "/v2/images", &response, &err));
     assert_message_has("Keystone answered 503");
+}
+
+/* A load balancer that lost Keystone: the image or secret that was asked for may be there. */
+static void a_keystone_that_makes_no_sense_is_an_outage_to_a_request(void **state)
+{
+    static const char *const answers[] = {
+        "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnope",
+        "HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}"};
+    struct http_bed *bed = *state;
+    CLEANUP(openstack_session_free) struct openstack_session *session = keystone_session(bed);
+    CLEANUP(http_response_clear) struct http_response response = HTTP_RESPONSE_INIT;
+    struct error err = ERROR_INIT;
+
+    http_bed_script(bed, answers, 2);
+    for (size_t i = 0; i < 2; i++)
+        assert_fails(ERROR_UNAVAILABLE,
+                     get(session, OPENSTACK_IMAGE, "/v2/images", &response, &err));
 }
 
 static void other_answers_are_the_callers_to_judge(void **state)
@@ -210,6 +227,7 @@ int main(void)
         with_bed(a_401_gets_one_new_token_and_one_repetition),
         with_bed(a_second_401_is_a_denial),
         with_bed(a_401_while_keystone_is_away_is_no_denial),
+        with_bed(a_keystone_that_makes_no_sense_is_an_outage_to_a_request),
         with_bed(other_answers_are_the_callers_to_judge),
         with_bed(a_service_that_is_not_in_the_catalog_is_told),
         with_bed(an_identity_without_services_is_refused),
