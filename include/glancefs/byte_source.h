@@ -22,10 +22,21 @@
 
 struct byte_source;
 
+/** Somebody who is shown bytes instead of getting a copy. */
+struct byte_visitor {
+    /** Takes the next `size` (> 0) bytes, which are there during the call only. -1 ends the visit. */
+    int (*visit)(void *context, const uint8_t *bytes, size_t size, struct error *err);
+    void *context;
+};
+
 struct byte_source_ops {
     /** See byte_source_pread. */
     int (*pread)(struct byte_source *source, void *buffer, size_t size, uint64_t offset,
                  struct cancel *cancel, size_t *ret_size, struct error *err);
+    /** See byte_source_visit; NULL when the source holds no bytes to show. */
+    int (*visit)(struct byte_source *source, size_t size, uint64_t offset,
+                 const struct byte_visitor *visitor, struct cancel *cancel, size_t *ret_size,
+                 struct error *err);
     /** See byte_source_size. */
     uint64_t (*size)(struct byte_source *source);
     /** Releases the object. */
@@ -47,6 +58,17 @@ struct byte_source {
  */
 int byte_source_pread(struct byte_source *source, void *buffer, size_t size, uint64_t offset,
                       struct cancel *cancel, size_t *ret_size, struct error *err);
+
+/** True when byte_source_visit can be used. */
+bool byte_source_can_be_visited(const struct byte_source *source);
+
+/**
+ * byte_source_pread without the copy: shows `visitor` the same bytes, in order, in pieces of any
+ * size, where the source has them. After a failure, also the visitor's own, some may have been shown.
+ */
+int byte_source_visit(struct byte_source *source, size_t size, uint64_t offset,
+                      const struct byte_visitor *visitor, struct cancel *cancel, size_t *ret_size,
+                      struct error *err);
 
 /** Total size in bytes, or BYTE_SOURCE_SIZE_UNKNOWN. Never blocks. */
 uint64_t byte_source_size(struct byte_source *source);

@@ -120,31 +120,61 @@ static int get_block(struct cached_source *cached, uint64_t number, struct cance
 
 /* --- the source --- */
 
-static int cached_pread(struct byte_source *source, void *buffer, size_t size, uint64_t offset,
-                        struct cancel *cancel, size_t *ret_size, struct error *err)
+/* Shows the part of a block that was asked for, and gives the block back. */
+static int visit_block(struct cached_source *cached, uint64_t number, size_t start, size_t size,
+                       const struct byte_visitor *visitor, struct cancel *cancel, size_t *ret_size,
+                       struct error *err)
+{
+    struct checked_block *block;
+    int result;
+
+    if (get_block(cached, number, cancel, &block, err) < 0)
+        return -1;
+    *ret_size = block->size - start < size ? block->size - start : size;
+    if (moves_on_to(cached, number) && atomic_load(&cached->looks_ahead))
+        look_ahead(cached, number + 1);
+    result = visitor->visit(visitor->context, block->bytes + start, *ret_size, err);
+    keep_last(cached, block, number);
+    return result;
+}
+
+static int cached_visit(struct byte_source *source, size_t size, uint64_t offset,
+                        const struct byte_visitor *visitor, struct cancel *cancel, size_t *ret_size,
+                        struct error *err)
 {
     struct cached_source *cached = (struct cached_source *)source;
-    uint8_t *next = buffer;
     size_t got = 0;
 
     while (got < size && offset + got < cached->object->size) {
         const uint64_t number = (offset + got) / CACHE_BLOCK_BYTES;
         const size_t start = (size_t)((offset + got) % CACHE_BLOCK_BYTES);
-        struct checked_block *block;
         size_t part;
 
-        if (get_block(cached, number, cancel, &block, err) < 0)
+        if (visit_block(cached, number, start, size - got, visitor, cancel, &part, err) < 0)
             return -1;
-        part = block->size - start;
-        part = part < size - got ? part : size - got;
-        memcpy(next + got, block->bytes + start, part);
         got += part;
-        keep_last(cached, block, number);
-        if (moves_on_to(cached, number) && atomic_load(&cached->looks_ahead))
-            look_ahead(cached, number + 1);
     }
     *ret_size = got;
     return 0;
+}
+
+static int copy_out(void *context, const uint8_t *bytes, size_t size, struct error *err)
+{
+    uint8_t **next = context;
+
+    (void)err;
+    memcpy(*next, bytes, size);
+    *next += size;
+    return 0;
+}
+
+static int cached_pread(struct byte_source *source, void *buffer, size_t size, uint64_t offset,
+                        struct cancel *cancel, size_t *ret_size, struct error *err)
+{
+    uint8_t *next = buffer;
+    const struct byte_visitor visitor = {.visit = copy_out, .context = &next};
+
+    return cached_visit(source, size, offset, &visitor, cancel, ret_size, err);
 }
 
 static uint64_t cached_size(struct byte_source *source)
@@ -175,7 +205,7 @@ void cached_source_set_waiting(struct byte_source *source, bool may_wait)
 }
 
 static const struct byte_source_ops cached_ops = {
-    .pread = cached_pread, .size = cached_size, .free = cached_free};
+    .pread = cached_pread, .visit = cached_visit, .size = cached_size, .free = cached_free};
 
 int cached_source_new(struct cache_object *object, struct byte_source *file,
                       struct checked_blocks *blocks, struct damage_listener listener,

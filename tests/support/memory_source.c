@@ -47,6 +47,26 @@ static int memory_pread(struct byte_source *source, void *buffer, size_t size, u
     return 0;
 }
 
+/* Bytes shown at a time. */
+#define SHOWN_BYTES ((size_t)777)
+
+static int memory_visit(struct byte_source *source, size_t size, uint64_t offset,
+                        const struct byte_visitor *visitor, struct cancel *cancel, size_t *ret_size,
+                        struct error *err)
+{
+    uint8_t piece[SHOWN_BYTES];
+    size_t got = sizeof piece;
+
+    for (*ret_size = 0; *ret_size < size && got > 0; *ret_size += got) {
+        const size_t wanted = size - *ret_size < sizeof piece ? size - *ret_size : sizeof piece;
+
+        if (memory_pread(source, piece, wanted, offset + *ret_size, cancel, &got, err) < 0 ||
+            (got > 0 && visitor->visit(visitor->context, piece, got, err) < 0))
+            return -1;
+    }
+    return 0;
+}
+
 static uint64_t memory_size(struct byte_source *source)
 {
     const struct memory_source *memory = (const struct memory_source *)source;
@@ -61,6 +81,14 @@ static void memory_free(struct byte_source *source)
 
 static const struct byte_source_ops random_ops = {
     .pread = memory_pread,
+    .size = memory_size,
+    .free = memory_free,
+    .is_forward_only = false,
+};
+
+static const struct byte_source_ops visited_ops = {
+    .pread = memory_pread,
+    .visit = memory_visit,
     .size = memory_size,
     .free = memory_free,
     .is_forward_only = false,
@@ -82,7 +110,9 @@ struct byte_source *memory_source_new(const void *bytes, size_t size,
         abort();
     if (options != NULL)
         memory->options = *options;
-    memory->base.ops = memory->options.is_forward_only ? &forward_ops : &random_ops;
+    memory->base.ops = memory->options.is_forward_only  ? &forward_ops
+                       : memory->options.can_be_visited ? &visited_ops
+                                                        : &random_ops;
     memory->bytes = bytes;
     memory->size = size;
     atomic_init(&memory->reads, 0);

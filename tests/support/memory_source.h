@@ -8,6 +8,7 @@
 /** How a source misbehaves; all zero is a well-behaved one with random access. */
 struct memory_source_options {
     bool is_forward_only;      /* other offsets than the position fail with ESPIPE */
+    bool can_be_visited;       /* shows its bytes, in small pieces */
     bool hides_size;           /* size is BYTE_SOURCE_SIZE_UNKNOWN */
     bool fails;                /* reads that touch offset `fail_at` or pass it fail */
     uint64_t fail_at;          /* may be the size: then the read of the end fails */

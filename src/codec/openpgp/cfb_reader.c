@@ -39,26 +39,61 @@ static int seek(struct cfb_reader *cfb, uint64_t offset, struct cancel *cancel, 
     return 0;
 }
 
+/* On its way from ciphertext that is shown to the caller's buffer. */
+struct decryption {
+    struct cfb_reader *cfb;
+    uint8_t *next;
+};
+
+static int decrypt_shown(void *context, const uint8_t *bytes, size_t size, struct error *err)
+{
+    struct decryption *decryption = context;
+
+    (void)err;
+    cfb_cipher_decrypt(decryption->cfb->cipher, decryption->next, bytes, size);
+    decryption->next += size;
+    decryption->cfb->reader.position += size;
+    return 0;
+}
+
+static int read_shown(struct cfb_reader *cfb, uint8_t *out, size_t size, struct cancel *cancel,
+                      struct error *err)
+{
+    struct decryption decryption = {.cfb = cfb, .next = out};
+    const struct byte_visitor visitor = {.visit = decrypt_shown, .context = &decryption};
+
+    return encrypted_body_visit(&cfb->body, size, body_offset(cfb, cfb->reader.position), &visitor,
+                                cancel, err);
+}
+
+static int read_copied(struct cfb_reader *cfb, uint8_t *out, size_t size, struct cancel *cancel,
+                       struct error *err)
+{
+    while (size > 0) {
+        const size_t piece = size < PIECE_BYTES ? size : PIECE_BYTES;
+
+        if (encrypted_body_read(&cfb->body, out, piece, body_offset(cfb, cfb->reader.position),
+                                cancel, err) < 0)
+            return -1;
+        cfb_cipher_decrypt(cfb->cipher, out, out, piece);
+        cfb->reader.position += piece;
+        out += piece;
+        size -= piece;
+    }
+    return 0;
+}
+
+/* Whatever was decrypted before a failure counts: cipher and position go together. */
 static int cfb_reader_read(struct decrypted_reader *reader, void *buffer, size_t size,
                            uint64_t offset, struct cancel *cancel, struct error *err)
 {
     struct cfb_reader *cfb = (struct cfb_reader *)reader;
-    uint8_t *next = buffer;
 
     if (reader->position != offset && seek(cfb, offset, cancel, err) < 0)
         return -1;
-    while (size > 0) {
-        const size_t piece = size < PIECE_BYTES ? size : PIECE_BYTES;
-
-        if (encrypted_body_read(&cfb->body, next, piece, body_offset(cfb, reader->position), cancel,
-                                err) < 0)
-            return -1;
-        cfb_cipher_decrypt(cfb->cipher, next, next, piece);
-        reader->position += piece;
-        next += piece;
-        size -= piece;
-    }
-    return 0;
+    return encrypted_body_can_be_visited(&cfb->body, size, body_offset(cfb, offset))
+               ? read_shown(cfb, buffer, size, cancel, err)
+               : read_copied(cfb, buffer, size, cancel, err);
 }
 
 static void cfb_reader_free(struct decrypted_reader *reader)

@@ -25,6 +25,27 @@ int encrypted_body_read(const struct encrypted_body *body, void *buffer, size_t 
     return packet_index_read(body->index, &container, buffer, size, offset, cancel, err);
 }
 
+bool encrypted_body_can_be_visited(const struct encrypted_body *body, size_t size, uint64_t offset)
+{
+    return byte_source_can_be_visited(body->ciphertext) &&
+           offset + size <= body->index->body_size &&
+           packet_index_position(body->index, offset + size - 1) -
+                   packet_index_position(body->index, offset) ==
+               size - 1;
+}
+
+int encrypted_body_visit(const struct encrypted_body *body, size_t size, uint64_t offset,
+                         const struct byte_visitor *visitor, struct cancel *cancel,
+                         struct error *err)
+{
+    size_t got;
+
+    if (byte_source_visit(body->ciphertext, size, packet_index_position(body->index, offset),
+                          visitor, cancel, &got, err) < 0)
+        return -1;
+    return got == size ? 0 : message_damaged(err);
+}
+
 int decrypted_reader_new(const struct openpgp_layout *layout, const struct session_key *key,
                          struct byte_source *ciphertext, struct decrypted_reader **ret,
                          struct error *err)

@@ -19,6 +19,15 @@ struct encrypted_body {
 int encrypted_body_read(const struct encrypted_body *body, void *buffer, size_t size,
                         uint64_t offset, struct cancel *cancel, struct error *err);
 
+/** True when encrypted_body_visit can show the `size` (> 0) bytes at `offset`: the ciphertext can be
+ *  visited, and no length octets stand between them. */
+bool encrypted_body_can_be_visited(const struct encrypted_body *body, size_t size, uint64_t offset);
+
+/** encrypted_body_read without the copy: see byte_source_visit. */
+int encrypted_body_visit(const struct encrypted_body *body, size_t size, uint64_t offset,
+                         const struct byte_visitor *visitor, struct cancel *cancel,
+                         struct error *err);
+
 struct decrypted_reader;
 
 struct decrypted_reader_ops {

@@ -37,7 +37,9 @@ static void start_over(struct fixture *fixture, const struct message_shape *shap
 
 static struct byte_source *sound_ciphertext(struct fixture *fixture)
 {
-    return memory_source_new(fixture->message.data, fixture->message.size, NULL);
+    const struct memory_source_options options = {.can_be_visited = fixture->size % 2 == 1};
+
+    return memory_source_new(fixture->message.data, fixture->message.size, &options);
 }
 
 static void start(struct fixture *fixture, const struct message_shape *shape, size_t size)
@@ -159,6 +161,20 @@ static int flaky_pread(struct byte_source *source, void *buffer, size_t size, ui
     return byte_source_pread(flaky->inner, buffer, size, offset, cancel, ret_size, err);
 }
 
+/* Shows half of what was asked for, before it fails. */
+static int flaky_visit(struct byte_source *source, size_t size, uint64_t offset,
+                       const struct byte_visitor *visitor, struct cancel *cancel, size_t *ret_size,
+                       struct error *err)
+{
+    struct flaky_source *flaky = (struct flaky_source *)source;
+    const bool fails = atomic_fetch_add(&flaky->reads, 1) % flaky->period == flaky->period - 1;
+
+    if (byte_source_visit(flaky->inner, fails ? size / 2 : size, offset, visitor, cancel, ret_size,
+                          err) < 0)
+        return -1;
+    return fails ? error_set(err, ERROR_CANCELLED, "interrupted") : 0;
+}
+
 static void flaky_free(struct byte_source *source)
 {
     byte_source_free(((struct flaky_source *)source)->inner);
@@ -167,12 +183,14 @@ static void flaky_free(struct byte_source *source)
 
 static struct byte_source *flaky_ciphertext(struct fixture *fixture)
 {
-    static const struct byte_source_ops ops = {.pread = flaky_pread, .free = flaky_free};
+    static const struct byte_source_ops ops = {
+        .pread = flaky_pread, .visit = flaky_visit, .free = flaky_free};
     struct flaky_source *flaky = malloc(sizeof *flaky);
 
     assert_non_null(flaky);
     flaky->base.ops = &ops;
-    flaky->inner = sound_ciphertext(fixture);
+    flaky->inner = memory_source_new(fixture->message.data, fixture->message.size,
+                                     &(struct memory_source_options){.can_be_visited = true});
     flaky->period = 7;
     atomic_init(&flaky->reads, 0);
     return &flaky->base;
