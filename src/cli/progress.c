@@ -106,15 +106,17 @@ static void progress_free(struct byte_source *source)
 int progress_source_new(struct byte_source *source, struct progress *progress,
                         struct byte_source **ret, struct error *err)
 {
-    static const struct byte_source_ops ops = {.pread = progress_pread,
-                                               .size = progress_size,
-                                               .free = progress_free,
-                                               .is_forward_only = true};
+    static const struct byte_source_ops random_ops = {
+        .pread = progress_pread, .size = progress_size, .free = progress_free};
+    static const struct byte_source_ops forward_ops = {.pread = progress_pread,
+                                                       .size = progress_size,
+                                                       .free = progress_free,
+                                                       .is_forward_only = true};
     struct progress_source *self = calloc(1, sizeof *self);
 
     if (self == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
-    self->source.ops = &ops;
+    self->source.ops = byte_source_is_forward_only(source) ? &forward_ops : &random_ops;
     self->inner = source;
     self->progress = progress;
     *ret = &self->source;

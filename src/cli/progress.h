@@ -36,8 +36,9 @@ void progress_update(struct progress *progress, uint64_t done, uint64_t now_ns);
 void progress_finish(struct progress *progress);
 
 /**
- * A source that reads `source` and updates `progress` (borrowed) with the end of each read. Takes
- * over `source` on success.
+ * A source that reads `source` and updates `progress` (borrowed) with the end of each read, which
+ * goes back where `source` is read again. Forward-only where that is; one thread at a time in any
+ * case. Takes over `source` on success.
  */
 int progress_source_new(struct byte_source *source, struct progress *progress,
                         struct byte_source **ret, struct error *err);

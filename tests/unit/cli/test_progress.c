@@ -100,6 +100,22 @@ static void more_than_the_total_is_all_of_it(void **state)
     stop(&test);
 }
 
+/* A file on disk can be read again: a wrong candidate for the session key is not the last one. */
+static void its_source_is_forward_only_where_the_one_below_is(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        const struct memory_source_options options = {.is_forward_only = i == 1};
+        CLEANUP(byte_source_free) struct byte_source *source = NULL;
+        struct progress progress;
+        struct error err = ERROR_INIT;
+
+        assert_succeeds(
+            progress_source_new(memory_source_new("abc", 3, &options), &progress, &source, &err));
+        assert_int_equal(byte_source_is_forward_only(source), options.is_forward_only);
+    }
+}
+
 static void its_source_gives_what_the_one_below_gives(void **state)
 {
     const struct memory_source_options failing = {.fails = true, .fail_at = 0};
@@ -134,6 +150,7 @@ int main(void)
         cmocka_unit_test(elsewhere_a_plain_line_comes_now_and_then),
         cmocka_unit_test(an_unknown_total_shows_no_percentage),
         cmocka_unit_test(more_than_the_total_is_all_of_it),
+        cmocka_unit_test(its_source_is_forward_only_where_the_one_below_is),
         cmocka_unit_test(its_source_gives_what_the_one_below_gives),
     };
 
