@@ -310,6 +310,9 @@ static int check_network(const struct openstack_options *openstack, struct error
                          MAXIMUM_TIMEOUT_SECONDS);
     if (openstack->retries > MAXIMUM_RETRIES)
         return error_set(err, ERROR_INVALID, "retries must be 0 to %u", MAXIMUM_RETRIES);
+    if (openstack->allow_http && openstack->proxy != NULL)
+        return error_set(err, ERROR_INVALID,
+                         "allow_http and proxy exclude each other: a proxy would read the tokens");
     return 0;
 }
 

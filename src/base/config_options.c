@@ -270,7 +270,7 @@ static const struct option_row rows[] = {
     ROW_NAMED("cafile", openstack.cafile, parse_string, "FILE", "",
               "certificates to trust instead of the system's, PEM"),
     ROW_NAMED("proxy", openstack.proxy, parse_string, "URL", "",
-              "proxy for all requests; those of the environment are not used"),
+              "proxy for https to other machines; those of the environment are not used"),
     ROW_NAMED("connect_timeout", openstack.connect_timeout_seconds, parse_number, "SECONDS", "10",
               "how long a connection to a service may take"),
     ROW_NAMED("stall_timeout", openstack.stall_timeout_seconds, parse_number, "SECONDS", "60",

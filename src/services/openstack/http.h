@@ -4,7 +4,8 @@
  * any number of threads may have requests under way, each in its own thread.
  *
  * TLS certificates and names are always verified. Plain http is refused but for loopback or
- * `allow_http`. Proxies of the environment, cookies, .netrc and compression are not used. A redirect
+ * `allow_http`. Proxies of the environment, cookies, .netrc and compression are not used; a proxy of
+ * ours tunnels https and gets to see nothing else (http_url_is_for_proxy). A redirect
  * is followed for GET only, to the same scheme, host and port only, LIMIT_HTTP_REDIRECTS times: a
  * token never reaches an address that we did not choose.
  *

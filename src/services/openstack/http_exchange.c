@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "services/openstack/http_body.h"
 #include "services/openstack/http_response.h"
+#include "services/openstack/http_url.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -106,6 +107,20 @@ static int build_headers(const struct http_attempt *attempt, struct curl_slist *
 #define set_option(ok, easy, option, value)                                                        \
     ((ok) = (ok) && curl_easy_setopt((easy), (option), (value)) == CURLE_OK)
 
+/* The environment has no say in who is asked through a proxy: not http_proxy, not no_proxy. */
+static bool set_proxy(CURL *easy, const struct http_attempt *attempt)
+{
+    const char *proxy = attempt->options->proxy;
+    bool ok = true;
+
+    set_option(ok, easy, CURLOPT_PROXY,
+               proxy != NULL && http_url_is_for_proxy(attempt->url) ? proxy : "");
+    set_option(ok, easy, CURLOPT_NOPROXY, "");
+    /* A refusal by the proxy is none by the service. */
+    set_option(ok, easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    return ok;
+}
+
 static bool set_security(CURL *easy, const struct http_options *options)
 {
     bool ok = true;
@@ -119,7 +134,6 @@ static bool set_security(CURL *easy, const struct http_options *options)
         set_option(ok, easy, CURLOPT_CAINFO, options->cafile);
         set_option(ok, easy, CURLOPT_CAPATH, NULL);
     }
-    set_option(ok, easy, CURLOPT_PROXY, options->proxy == NULL ? "" : options->proxy);
     return ok;
 }
 
@@ -203,9 +217,10 @@ static bool set_range(CURL *easy, const struct http_request *request)
 static int prepare(CURL *easy, const struct http_attempt *attempt, struct http_body *body,
                    struct curl_slist *headers, char *details, struct error *err)
 {
-    bool ok = set_security(easy, attempt->options) && set_limits(easy, attempt) &&
-              set_body(easy, attempt->request) && set_connection(easy, attempt->request) &&
-              set_range(easy, attempt->request) && http_body_attach(body, easy);
+    bool ok = set_security(easy, attempt->options) && set_proxy(easy, attempt) &&
+              set_limits(easy, attempt) && set_body(easy, attempt->request) &&
+              set_connection(easy, attempt->request) && set_range(easy, attempt->request) &&
+              http_body_attach(body, easy);
 
     set_option(ok, easy, CURLOPT_URL, attempt->url);
     set_option(ok, easy, CURLOPT_HTTPHEADER, headers);

@@ -78,6 +78,14 @@ int http_url_check(const char *url, bool allow_http, struct error *err)
                      origin.host, origin.port);
 }
 
+bool http_url_is_for_proxy(const char *url)
+{
+    CLEANUP(origin_clear) struct origin origin = {0};
+
+    return origin_parse(url, &origin) && strcmp(origin.scheme, "https") == 0 &&
+           !is_loopback(origin.host);
+}
+
 void http_url_origin(const char *url, char ret[HTTP_ORIGIN_BYTES])
 {
     CLEANUP(origin_clear) struct origin origin = {0};

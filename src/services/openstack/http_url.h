@@ -18,6 +18,12 @@
  */
 int http_url_check(const char *url, bool allow_http, struct error *err);
 
+/**
+ * True for a URL that may be asked through a proxy: https to another machine, which the proxy only
+ * tunnels. It would read what is sent by http.
+ */
+bool http_url_is_for_proxy(const char *url);
+
 /** Writes "https://host:port", which may stand in a message; "an unreadable URL" when it is none. */
 void http_url_origin(const char *url, char ret[HTTP_ORIGIN_BYTES]);
 

@@ -551,6 +551,20 @@ static void os_cloud_must_not_contradict_the_cloud(void **state)
     }
 }
 
+/* What goes by http would be read by the proxy. */
+static void a_proxy_excludes_http_to_other_machines(void **state)
+{
+    struct fixture *fixture = *state;
+    struct config *config = fixture->config;
+    struct error err = ERROR_INIT;
+
+    assert_succeeds(config_set(config, "proxy", "http://proxy:3128", "test", &err));
+    assert_succeeds(config_validate(config, &err));
+    assert_succeeds(config_set(config, "allow_http", "yes", "test", &err));
+    assert_fails(ERROR_INVALID, config_validate(config, &err));
+    assert_message_has("proxy");
+}
+
 static void time_limits_and_retries_have_bounds(void **state)
 {
     static const char *const names[] = {"connect_timeout", "stall_timeout", "request_timeout"};
@@ -620,6 +634,7 @@ int main(void)
         cmocka_unit_test(an_entry_of_clouds_yaml_or_an_auth_url_makes_the_cloud_openstack),
         cmocka_unit_test(signatures_need_those_who_vouch_for_them),
         with_fixture(os_cloud_must_not_contradict_the_cloud),
+        with_fixture(a_proxy_excludes_http_to_other_machines),
         cmocka_unit_test(time_limits_and_retries_have_bounds),
         with_fixture(wiped_secrets_are_gone_and_names_stay),
     };

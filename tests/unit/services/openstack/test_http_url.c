@@ -73,6 +73,19 @@ static void nothing_else_is_an_address(void **state)
     assert_succeeds(http_url_check(endless, true, &err));
 }
 
+static void a_proxy_is_for_https_to_other_machines(void **state)
+{
+    static const char *const direct[] = {"http://a",          "http://127.0.0.1",
+                                         "https://localhost", "https://127.0.0.1:5000/v3",
+                                         "https://[::1]/",    "nonsense"};
+
+    (void)state;
+    assert_true(http_url_is_for_proxy("https://glance.example.org/v2"));
+    assert_true(http_url_is_for_proxy("HTTPS://192.0.2.1:9292"));
+    for (size_t i = 0; i < ELEMENTS_OF(direct); i++)
+        assert_false(http_url_is_for_proxy(direct[i]));
+}
+
 static void an_origin_is_scheme_host_and_port(void **state)
 {
     static const char *const same[][2] = {{"https://a/x", "https://A:443/y?z"},
@@ -109,6 +122,7 @@ int main(void)
         cmocka_unit_test(https_goes_anywhere_and_http_to_loopback),
         cmocka_unit_test(http_elsewhere_needs_consent),
         cmocka_unit_test(nothing_else_is_an_address),
+        cmocka_unit_test(a_proxy_is_for_https_to_other_machines),
         cmocka_unit_test(an_origin_is_scheme_host_and_port),
         cmocka_unit_test(what_may_be_shown_has_no_path_and_no_query),
     };
