@@ -5,6 +5,7 @@
 #include "crypto/encoding.h"
 #include "glancefs/limits.h"
 #include "services/json_document.h"
+#include "services/openstack/service_refusal.h"
 #include "services/secret_metadata.h"
 
 #include <stdio.h>
@@ -29,18 +30,17 @@ static void secret_path(const char *id, const char *rest, char ret[PATH_BYTES])
     (void)snprintf(ret, PATH_BYTES, SECRETS_PATH "/%s%s", id, rest);
 }
 
-/* 0 for a success; Barbican's 404 is about the secret, whatever was asked of it. */
+/* 0 for a success; a 404 of Barbican's own is about the secret, whatever was asked of it. */
 static int check_answer(const struct http_response *response, const char *id, struct error *err)
 {
     if (response->status >= 200 && response->status < 300)
         return 0;
-    if (response->status == 404 && response->body != NULL &&
-        strstr(response->body, NO_PAYLOAD_WORDS) != NULL)
+    (void)service_refusal(response, SERVICE_NAME, err);
+    if (response->status != 404 || err->kind != ERROR_NOT_FOUND)
+        return error_prefix(err, "secret %s", id);
+    if (response->body != NULL && strstr(response->body, NO_PAYLOAD_WORDS) != NULL)
         return error_set(err, ERROR_KEY_REJECTED, "secret %s has no payload", id);
-    if (response->status == 404)
-        return error_set(err, ERROR_NO_KEY, "secret %s does not exist", id);
-    (void)http_response_error(response, SERVICE_NAME, err);
-    return error_prefix(err, "secret %s", id);
+    return error_set(err, ERROR_NO_KEY, "secret %s does not exist", id);
 }
 
 static int ask(struct key_manager *manager, const char *path, const struct http_request *request,
@@ -192,21 +192,9 @@ static int store(struct key_manager *manager, const struct secret_metadata *meta
 
 /* --- consumers --- */
 
-/* A Barbican from before microversion 1.1 does not know the path: its 404 says nothing about the
- * secret. */
-static int explain_absence(struct key_manager *manager, const char *secret_id,
-                           struct cancel *cancel, struct error *err)
-{
-    struct secret_metadata metadata;
-
-    if (get_metadata(manager, secret_id, cancel, &metadata, err) < 0)
-        return -1;
-    return error_set(err, ERROR_UNSUPPORTED, "this " SERVICE_NAME " keeps no consumers of secrets");
-}
-
 static int change_consumer(struct key_manager *manager, enum http_method method,
                            const char *secret_id, const struct secret_consumer *consumer,
-                           struct cancel *cancel, struct error *err)
+                           struct cancel *cancel, int *ret_status, struct error *err)
 {
     CLEANUP(http_response_clear) struct http_response response = HTTP_RESPONSE_INIT;
     CLEANUP(json_object_put) struct json_object *document = json_object_new_object();
@@ -223,26 +211,50 @@ static int change_consumer(struct key_manager *manager, enum http_method method,
     if (request.body == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     secret_path(secret_id, "/consumers", path);
+    *ret_status = 0;
     if (ask(manager, path, &request, cancel, &response, err) < 0)
         return -1;
+    *ret_status = response.status;
     return check_answer(&response, secret_id, err);
+}
+
+/* A Barbican from before microversion 1.1 does not know the path, and its 404 is that of any web
+ * server: what it says of the secret itself decides. */
+static int explain_absence(struct key_manager *manager, const char *secret_id,
+                           struct cancel *cancel, struct error *err)
+{
+    struct secret_metadata metadata;
+
+    if (get_metadata(manager, secret_id, cancel, &metadata, err) < 0)
+        return -1;
+    return error_set(err, ERROR_UNSUPPORTED, "this " SERVICE_NAME " keeps no consumers of secrets");
 }
 
 static int add_consumer(struct key_manager *manager, const char *secret_id,
                         const struct secret_consumer *consumer, struct cancel *cancel,
                         struct error *err)
 {
-    if (change_consumer(manager, HTTP_POST, secret_id, consumer, cancel, err) == 0)
+    int status;
+
+    if (change_consumer(manager, HTTP_POST, secret_id, consumer, cancel, &status, err) == 0)
         return 0;
-    return err->kind == ERROR_NO_KEY ? explain_absence(manager, secret_id, cancel, err) : -1;
+    return status == 404 ? explain_absence(manager, secret_id, cancel, err) : -1;
 }
 
-/* Barbican's 404 means that the secret or the consumer is gone: the same to the caller. */
+/* Barbican's 404 means that the secret or the consumer is gone: the same to the caller. So it is
+ * where no consumers are kept. */
 static int remove_consumer(struct key_manager *manager, const char *secret_id,
                            const struct secret_consumer *consumer, struct cancel *cancel,
                            struct error *err)
 {
-    return change_consumer(manager, HTTP_DELETE, secret_id, consumer, cancel, err);
+    int status;
+
+    if (change_consumer(manager, HTTP_DELETE, secret_id, consumer, cancel, &status, err) == 0)
+        return 0;
+    if (status != 404 || err->kind == ERROR_NO_KEY)
+        return -1;
+    (void)explain_absence(manager, secret_id, cancel, err);
+    return err->kind == ERROR_UNSUPPORTED ? error_set(err, ERROR_NO_KEY, "no consumers") : -1;
 }
 
 static void free_barbican(struct key_manager *manager)

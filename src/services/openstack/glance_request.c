@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/openstack/glance_request.h"
 
+#include "services/openstack/service_refusal.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -13,9 +15,9 @@ int glance_check(const struct http_response *response, const char *id, struct er
 {
     if (response->status >= 200 && response->status < 300)
         return 0;
-    if (response->status == 404)
+    (void)service_refusal(response, GLANCE_NAME, err);
+    if (response->status == 404 && err->kind == ERROR_NOT_FOUND)
         return error_set(err, ERROR_NOT_FOUND, "image %s does not exist", id);
-    (void)http_response_error(response, GLANCE_NAME, err);
     return error_prefix(err, "image %s", id);
 }
 

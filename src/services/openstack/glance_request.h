@@ -18,7 +18,7 @@ void glance_image_path(const char *id, const char *rest, char ret[GLANCE_PATH_BY
 
 /**
  * 0 for a success, else the refusal as *err, prefixed with the image's id: the kind as
- * services/http_status.h has it, but for a 404 ERROR_NOT_FOUND in plain words.
+ * service_refusal.h has it, with a 404 of Glance's own in plain words.
  */
 int glance_check(const struct http_response *response, const char *id, struct error *err);
 

@@ -226,14 +226,14 @@ static int judge_upload(struct openstack_session *session, const char *id,
                         const struct http_response *response, struct cancel *cancel,
                         struct error *err)
 {
-    if (response->status == 410)
-        return error_set(err, ERROR_NOT_FOUND, "image %s was deleted during its upload", id);
     if (glance_check(response, id, err) == 0)
         return 0;
+    if (response->status == 410 && err->kind == ERROR_NOT_FOUND)
+        return error_set(err, ERROR_NOT_FOUND, "image %s was deleted during its upload", id);
     if (response->status == 409)
         return explain_conflict(session, id, cancel, err);
     /* Glance looks into bytes that are called bare: ciphertext is not what disk_format says. */
-    if (response->status == 415)
+    if (response->status == 415 && err->kind == ERROR_INVALID)
         return error_prefix(err, "its container_format and disk_format do not allow ciphertext");
     return -1;
 }

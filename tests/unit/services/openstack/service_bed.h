@@ -18,6 +18,10 @@
 /** An answer that ends with its connection. */
 #define ANSWER(status, body)                                                                       \
     "HTTP/1.1 " status "\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n" body
+
+/** A refusal in Glance's words. */
+#define REFUSAL(status) ANSWER(status, "{\"code\": \"" status "\", \"title\": \"\"}")
+
 #define NO_CONTENT "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
 
 /** A record as Glance writes it, with more members. */

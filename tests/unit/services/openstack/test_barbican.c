@@ -61,7 +61,7 @@ static void refusals_have_their_kinds(void **state)
         {ANSWER("403 Forbidden", "{\"code\": 403, \"description\": \"Secret retrieval attempt "
                                  "not allowed\"}"),
          ERROR_DENIED},
-        {ANSWER("406 Not Acceptable", "{}"), ERROR_INVALID},
+        {REFUSAL("406 Not Acceptable"), ERROR_INVALID},
     };
     struct service_bed *bed = *state;
     struct secure_buffer *payload = NULL;
@@ -144,8 +144,8 @@ static void a_secret_is_sent_once(void **state)
     } refusals[] = {
         {"", ERROR_UNAVAILABLE},
         {ANSWER("500 Oops", "{}"), ERROR_UNAVAILABLE},
-        {ANSWER("403 Forbidden", "{}"), ERROR_DENIED},
-        {ANSWER("413 Too Large", "{}"), ERROR_TOO_LARGE},
+        {REFUSAL("403 Forbidden"), ERROR_DENIED},
+        {REFUSAL("413 Too Large"), ERROR_TOO_LARGE},
         {ANSWER("201 Created", "{}"), ERROR_INVALID},
         {ANSWER("201 Created", "{\"secret_ref\": \"http://x/v1/secrets/../y\"}"), ERROR_INVALID},
         {ANSWER("400 Bad Request", "{\"description\": \"IGtleQo=\"}"), ERROR_INVALID},
@@ -184,13 +184,40 @@ static void consumers_are_added_and_removed(void **state)
     assert_succeeds(key_manager_remove_consumer(bed->keys, KEY_ID, &consumer, NULL, &err));
 }
 
+/* The path of the key manager leads elsewhere: no secret is gone, and no consumer withdrawn. */
+static void the_words_of_others_are_an_outage(void **state)
+{
+    static const char elsewhere[] = ANSWER("404 Not Found", "<html>default backend - 404</html>");
+    struct service_bed *bed = *state;
+    struct secret_metadata metadata;
+    struct error err;
+
+    SCRIPT(bed, elsewhere, elsewhere, elsewhere, elsewhere, elsewhere);
+    assert_fails(ERROR_UNAVAILABLE,
+                 key_manager_get_metadata(bed->keys, KEY_ID, NULL, &metadata, &err));
+    assert_fails(ERROR_UNAVAILABLE,
+                 key_manager_add_consumer(bed->keys, KEY_ID, &consumer, NULL, &err));
+    assert_fails(ERROR_UNAVAILABLE,
+                 key_manager_remove_consumer(bed->keys, KEY_ID, &consumer, NULL, &err));
+    assert_request_count(bed, 5);
+}
+
+static void where_no_consumers_are_kept_none_is_left(void **state)
+{
+    struct service_bed *bed = *state;
+    struct error err;
+
+    SCRIPT(bed, ANSWER("404 Not Found", "<html>"), ANSWER("200 OK", METADATA("")));
+    assert_succeeds(key_manager_remove_consumer(bed->keys, KEY_ID, &consumer, NULL, &err));
+}
+
 static void a_barbican_without_consumers_is_not_a_missing_key(void **state)
 {
     struct service_bed *bed = *state;
     struct error err;
 
     SCRIPT(bed, ANSWER("404 Not Found", "<html>"), ANSWER("200 OK", METADATA("")), NOT_FOUND,
-           NOT_FOUND, ANSWER("403 Forbidden", "{}"));
+           NOT_FOUND, REFUSAL("403 Forbidden"));
     assert_fails(ERROR_UNSUPPORTED,
                  key_manager_add_consumer(bed->keys, KEY_ID, &consumer, NULL, &err));
     assert_fails(ERROR_NO_KEY, key_manager_add_consumer(bed->keys, KEY_ID, &consumer, NULL, &err));
@@ -211,6 +238,8 @@ int main(void)
         barbican_test(a_payload_is_stored_as_base64_octets),
         barbican_test(a_secret_is_sent_once),
         barbican_test(consumers_are_added_and_removed),
+        barbican_test(the_words_of_others_are_an_outage),
+        barbican_test(where_no_consumers_are_kept_none_is_left),
         barbican_test(a_barbican_without_consumers_is_not_a_missing_key),
     };
 

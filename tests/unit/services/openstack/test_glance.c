@@ -36,9 +36,9 @@ static void refusals_have_their_kinds(void **state)
     } refusals[] = {
         {ANSWER("404 Not Found", "{\"message\": \"No image found\", \"code\": \"404\"}"),
          ERROR_NOT_FOUND},
-        {ANSWER("403 Forbidden", "{\"message\": \"no\"}"), ERROR_DENIED},
-        {ANSWER("400 Bad Request", "<html>"), ERROR_INVALID},
-        {ANSWER("413 Too Large", ""), ERROR_TOO_LARGE},
+        {ANSWER("403 Forbidden", "{\"code\": 403, \"message\": \"no\"}"), ERROR_DENIED},
+        {REFUSAL("400 Bad Request"), ERROR_INVALID},
+        {REFUSAL("413 Too Large"), ERROR_TOO_LARGE},
         {ANSWER("200 OK", ""), ERROR_INVALID},
         {ANSWER("200 OK", "[]"), ERROR_INVALID},
         {ANSWER("200 OK", RECORD(OTHER_ID, "active", "")), ERROR_INVALID},
@@ -55,6 +55,32 @@ static void refusals_have_their_kinds(void **state)
         assert_message_has(IMAGE_ID);
     }
     assert_null(record);
+}
+
+/* A load balancer that lost its backend, a firewall: the image may be there all the same. */
+static void the_words_of_others_are_an_outage(void **state)
+{
+    static const char *const answers[] = {
+        ANSWER("404 Not Found", "<html>default backend - 404</html>"),
+        ANSWER("404 Not Found", "{\"message\": \"no Route matched with those values\"}"),
+        ANSWER("404 Not Found", ""),
+        ANSWER("403 Forbidden", "<html>Blocked</html>"),
+        ANSWER("400 Bad Request", "[]"),
+    };
+    struct service_bed *bed = *state;
+    struct image_record *record = NULL;
+    struct error err;
+
+    for (size_t i = 0; i < ELEMENTS_OF(answers); i++) {
+        SCRIPT(bed, answers[i]);
+        assert_fails(ERROR_UNAVAILABLE,
+                     image_service_get(bed->images, IMAGE_ID, NULL, &record, &err));
+        assert_message_has("something before Glance answered 40");
+        assert_message_has(IMAGE_ID);
+    }
+    SCRIPT(bed, "HTTP/1.1 404 Not Found\r\nx-openstack-request-id: req-1\r\n"
+                "Connection: close\r\n\r\n");
+    assert_fails(ERROR_NOT_FOUND, image_service_get(bed->images, IMAGE_ID, NULL, &record, &err));
 }
 
 /* --- list --- */
@@ -140,7 +166,7 @@ static void an_image_is_deleted(void **state)
     struct service_bed *bed = *state;
     struct error err;
 
-    SCRIPT(bed, NO_CONTENT, ANSWER("404 Not Found", "{}"), ANSWER("403 Forbidden", "{}"));
+    SCRIPT(bed, NO_CONTENT, REFUSAL("404 Not Found"), REFUSAL("403 Forbidden"));
     assert_succeeds(image_service_remove(bed->images, IMAGE_ID, NULL, &err));
     assert_asked(bed, 0, "DELETE /v2/images/" IMAGE_ID " HTTP");
     assert_fails(ERROR_NOT_FOUND, image_service_remove(bed->images, IMAGE_ID, NULL, &err));
@@ -154,6 +180,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         glance_test(a_record_is_what_glance_says),
         glance_test(refusals_have_their_kinds),
+        glance_test(the_words_of_others_are_an_outage),
         glance_test(pages_follow_each_other),
         glance_test(a_bad_record_is_left_out_and_still_leads_on),
         glance_test(a_list_that_leads_nowhere_is_refused),

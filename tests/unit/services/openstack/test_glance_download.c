@@ -123,14 +123,14 @@ static void an_image_deleted_meanwhile_is_gone(void **state)
     CLEANUP(memory_sink_record) struct memory_sink_record bytes = {0};
     struct error err;
 
-    SCRIPT(bed, CUT, ANSWER("404 Not Found", "{}"));
+    SCRIPT(bed, CUT, REFUSAL("404 Not Found"));
     assert_fails(ERROR_NOT_FOUND, download(bed, 0, &bytes, &err));
 }
 
 static void a_store_that_cannot_go_on_ends_it(void **state)
 {
-    static const char *const refusals[] = {ANSWER("400 Bad Request", "{}"),
-                                           ANSWER("416 Range Not Satisfiable", "{}")};
+    static const char *const refusals[] = {REFUSAL("400 Bad Request"),
+                                           REFUSAL("416 Range Not Satisfiable")};
     struct service_bed *bed = *state;
 
     for (size_t i = 0; i < ELEMENTS_OF(refusals); i++) {
@@ -179,8 +179,8 @@ static void refusals_have_their_kinds(void **state)
     CLEANUP(memory_sink_record) struct memory_sink_record bytes = {0};
     struct error err;
 
-    SCRIPT(bed, ANSWER("403 Forbidden", "{\"message\": \"deactivated\"}"),
-           ANSWER("404 Not Found", "{}"));
+    SCRIPT(bed, ANSWER("403 Forbidden", "{\"code\": 403, \"message\": \"deactivated\"}"),
+           REFUSAL("404 Not Found"));
     assert_fails(ERROR_DENIED, download(bed, 0, &bytes, &err));
     assert_fails(ERROR_NOT_FOUND, download(bed, 0, &bytes, &err));
     assert_int_equal(bytes.size, 0);

@@ -39,7 +39,7 @@ static void what_glance_says_of_a_bad_property_is_passed_on(void **state)
     SCRIPT(bed,
            ANSWER("400 Bad Request", "{\"message\": \"'encrypted' is not one of [None, "
                                      "'ami']\", \"code\": \"400 Bad Request\"}"),
-           ANSWER("409 Conflict", "{}"));
+           REFUSAL("409 Conflict"));
     assert_fails(ERROR_INVALID, image_service_create(bed->images, properties,
                                                      ELEMENTS_OF(properties), NULL, &record, &err));
     assert_message_has("'encrypted' is not one of");
@@ -55,7 +55,7 @@ static void a_lost_answer_makes_no_second_image(void **state)
     struct image_record *record = NULL;
     struct error err;
 
-    SCRIPT(bed, "", ANSWER("404 Not Found", "{}"));
+    SCRIPT(bed, "", REFUSAL("404 Not Found"));
     assert_fails(ERROR_UNAVAILABLE,
                  image_service_create(bed->images, properties, 2, NULL, &record, &err));
     assert_asked(bed, 0, "POST /v2/images HTTP");
@@ -101,7 +101,7 @@ static void a_change_during_an_upload_is_lost(void **state)
     struct service_bed *bed = *state;
     struct error err;
 
-    SCRIPT(bed, ANSWER("200 OK", RECORD(IMAGE_ID, "saving", "")), ANSWER("403 Forbidden", "{}"));
+    SCRIPT(bed, ANSWER("200 OK", RECORD(IMAGE_ID, "saving", "")), REFUSAL("403 Forbidden"));
     assert_fails(ERROR_BUSY, image_service_update(bed->images, IMAGE_ID, &change, 1, NULL, &err));
     assert_fails(ERROR_DENIED, image_service_update(bed->images, IMAGE_ID, &change, 1, NULL, &err));
 }
@@ -151,12 +151,14 @@ static void refused_data_are_refused_by_kind(void **state)
         enum error_kind kind;
         const char *text;
     } refusals[] = {
-        {ANSWER("400 Bad Request", "{\"message\": \"Signature verification failed\"}"),
+        {ANSWER("400 Bad Request",
+                "{\"code\": 400, \"message\": \"Signature verification failed\"}"),
          ERROR_INVALID, "Signature verification"},
-        {ANSWER("404 Not Found", "{}"), ERROR_NOT_FOUND, IMAGE_ID},
-        {ANSWER("410 Gone", "{}"), ERROR_NOT_FOUND, "deleted"},
-        {ANSWER("413 Too Large", "{\"message\": \"quota\"}"), ERROR_TOO_LARGE, "quota"},
-        {ANSWER("415 Unsupported", "{}"), ERROR_INVALID, "container_format"},
+        {REFUSAL("404 Not Found"), ERROR_NOT_FOUND, IMAGE_ID},
+        {REFUSAL("410 Gone"), ERROR_NOT_FOUND, "deleted"},
+        {ANSWER("413 Too Large", "{\"code\": 413, \"message\": \"quota\"}"), ERROR_TOO_LARGE,
+         "quota"},
+        {REFUSAL("415 Unsupported"), ERROR_INVALID, "container_format"},
         {ANSWER("500 Oops", "{}"), ERROR_UNAVAILABLE, IMAGE_ID},
         {ANSWER("503 Away", "{}"), ERROR_UNAVAILABLE, IMAGE_ID},
         {"", ERROR_UNAVAILABLE, "Glance"},
@@ -185,14 +187,28 @@ static void what_is_not_http_is_no_refusal(void **state)
     assert_request_count(bed, 2);
 }
 
+static void data_that_others_refuse_were_not_refused(void **state)
+{
+    static const char *const answers[] = {
+        ANSWER("404 Not Found", "<html>default backend - 404</html>"), ANSWER("410 Gone", "<html>"),
+        ANSWER("415 Unsupported", "<html>"), ANSWER("405 Method Not Allowed", "<html>")};
+    struct service_bed *bed = *state;
+    struct error err;
+
+    for (size_t i = 0; i < ELEMENTS_OF(answers); i++) {
+        SCRIPT(bed, answers[i]);
+        assert_fails(ERROR_UNAVAILABLE, upload(bed, &err));
+    }
+}
+
 static void a_conflict_is_explained_by_the_record(void **state)
 {
     struct service_bed *bed = *state;
     struct error err;
 
-    SCRIPT(bed, ANSWER("409 Conflict", "{}"), ANSWER("200 OK", RECORD(IMAGE_ID, "saving", "")),
-           ANSWER("409 Conflict", "{}"), ANSWER("200 OK", RECORD(IMAGE_ID, "active", "")),
-           ANSWER("409 Conflict", "{}"), ANSWER("404 Not Found", "{}"));
+    SCRIPT(bed, REFUSAL("409 Conflict"), ANSWER("200 OK", RECORD(IMAGE_ID, "saving", "")),
+           REFUSAL("409 Conflict"), ANSWER("200 OK", RECORD(IMAGE_ID, "active", "")),
+           REFUSAL("409 Conflict"), REFUSAL("404 Not Found"));
     assert_fails(ERROR_BUSY, upload(bed, &err));
     assert_fails(ERROR_EXISTS, upload(bed, &err));
     assert_fails(ERROR_EXISTS, upload(bed, &err));
@@ -214,6 +230,7 @@ int main(void)
         upload_test(data_go_as_octets_of_known_size),
         upload_test(refused_data_are_refused_by_kind),
         upload_test(what_is_not_http_is_no_refusal),
+        upload_test(data_that_others_refuse_were_not_refused),
         upload_test(a_conflict_is_explained_by_the_record),
     };
 
