@@ -219,7 +219,7 @@ ANSWER_FAULTS = {function.__name__: function for function in (
     next_answer_too_early, lost_then_500, header)}
 
 # The service is not asked at all.
-# status: code, body, headers. login_page: 200. redirect: to. hang: seconds. header_bomb: bytes
+# status: code, body (a refusal in the service's words when there is none), headers. login_page: 200. redirect: to. hang: seconds. header_bomb: bytes
 OWN_ANSWERS = ("status", "login_page", "redirect", "hang", "empty", "reset_at_once", "garbage", "header_bomb")
 
 # drop_request: at. slow_request: rate. truncate_request: cut
@@ -383,7 +383,7 @@ class FaultProxy:
             reply = Reply(200, [("Content-Type", "text/html")], LOGIN_PAGE)
         else:
             reply = Reply(fault.option("code", 503), list(fault.option("headers", {}).items()),
-                          fault.option("body", b""))
+                          fault.option("body", own_words(fault.option("code", 503))))
         reply.keeps_alive = reads
         return send(connection, reply)
 
@@ -477,6 +477,11 @@ def receive(service: http.client.HTTPConnection) -> Reply:
     framing = {"connection", "transfer-encoding", "content-length", "keep-alive"}
     return Reply(answer.status, [(key, value) for key, value in answer.getheaders()
                                  if key.lower() not in framing], body)
+
+
+def own_words(code: int) -> bytes:
+    """A refusal as an OpenStack service signs it; other answers have no body."""
+    return b'{"code": %d, "title": "", "description": ""}' % code if code >= 400 else b""
 
 
 def bad_gateway() -> Reply:
