@@ -7,6 +7,7 @@
 #define CODEC_OPENPGP_ARMOR_H
 
 #include "glancefs/byte_source.h"
+#include "glancefs/limits.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -22,6 +23,23 @@
  */
 int armor_open(struct byte_source *ciphertext, struct cancel *cancel, struct byte_source **ret,
                bool *ret_is_armored, struct error *err);
+
+/**
+ * What is kept of a source that can only be read once, in bytes. The first chunk of AEAD data is the
+ * first thing to tell a wrong session key: the largest one, with session key packets before it and a
+ * piece of reading behind it.
+ */
+#define ARMOR_KEPT_BYTES (LIMIT_AEAD_CHUNK_BYTES + MIB)
+
+/** Call it on what armor_open gave, before the first read: from now on its bytes are kept, as long as
+ *  they are no more than ARMOR_KEPT_BYTES, so that they can be read again. Heap: up to that. */
+void armor_keep(struct byte_source *opened);
+
+/** Ends that: bytes that were kept stay until they are read, and can be read no more then. */
+void armor_keep_no_more(struct byte_source *opened);
+
+/** Whether what armor_open gave can be read again from its start. */
+bool armor_can_be_read_again(const struct byte_source *opened);
 
 /** Frees what armor_open gave for `ciphertext`, which stays. NULL `opened` is allowed. */
 void armor_close(struct byte_source *opened, struct byte_source *ciphertext);

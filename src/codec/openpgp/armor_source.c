@@ -10,22 +10,67 @@
 static const char armor_start[] = "-----BEGIN PGP ";
 #define START_BYTES (sizeof armor_start - 1)
 
-/* Decoded bytes, or the first bytes of `rest` that were read to look at them. */
+/* Room for what is kept grows by this factor. */
+#define GROWTH 2
+
+/* Decoded bytes, or the first bytes of `rest`: those that were read to look at them, and those kept
+ * to be read again. */
 struct armor_source {
     struct byte_source source;
     uint8_t *bytes;
     size_t size;
+    size_t capacity;
     struct byte_source *rest; /* NULL when there is none */
     bool owns_rest;
+    bool keeps; /* all that was read of `rest` so far stands in `bytes`, and more is added */
 };
+
+/* False when there is no room, or that would be too much. */
+static bool reserve(struct armor_source *armor, size_t size)
+{
+    size_t capacity = armor->capacity;
+    uint8_t *larger;
+
+    if (size > ARMOR_KEPT_BYTES - armor->size)
+        return false;
+    while (capacity < armor->size + size)
+        capacity *= GROWTH;
+    larger = realloc(armor->bytes, capacity);
+    if (larger == NULL)
+        return false;
+    armor->bytes = larger;
+    armor->capacity = capacity;
+    return true;
+}
+
+/* Keeps what was read behind the bytes at hand, or from now on nothing more. */
+static void keep(struct armor_source *armor, const uint8_t *bytes, size_t size)
+{
+    if (!armor->keeps || size == 0)
+        return;
+    armor->keeps = reserve(armor, size);
+    if (!armor->keeps)
+        return;
+    memcpy(armor->bytes + armor->size, bytes, size);
+    armor->size += size;
+}
+
+/* What is kept no more is let go once it was read. */
+static void drop(struct armor_source *armor)
+{
+    free(steal(&armor->bytes));
+    armor->size = 0;
+}
 
 static int armor_pread(struct byte_source *source, void *buffer, size_t size, uint64_t offset,
                        struct cancel *cancel, size_t *ret_size, struct error *err)
 {
-    const struct armor_source *armor = (const struct armor_source *)source;
+    struct armor_source *armor = (struct armor_source *)source;
     size_t from_start = 0;
 
     *ret_size = 0;
+    if (armor->rest != NULL && !armor->keeps && offset >= armor->size)
+        drop(armor);
     if (offset < armor->size) {
         from_start = armor->size - (size_t)offset;
         from_start = from_start < size ? from_start : size;
@@ -35,6 +80,7 @@ static int armor_pread(struct byte_source *source, void *buffer, size_t size, ui
         byte_source_pread(armor->rest, (uint8_t *)buffer + from_start, size - from_start,
                           offset + from_start, cancel, ret_size, err) < 0)
         return -1;
+    keep(armor, (const uint8_t *)buffer + from_start, *ret_size);
     *ret_size += from_start;
     return 0;
 }
@@ -72,6 +118,7 @@ static int source_of(uint8_t *bytes, size_t size, struct byte_source *rest,
     armor->source.ops = rest == NULL ? &decoded_ops : &replay_ops;
     armor->bytes = bytes;
     armor->size = size;
+    armor->capacity = size;
     armor->rest = rest;
     *ret = &armor->source;
     return 0;
@@ -121,6 +168,7 @@ static int replay(struct byte_source *ciphertext, const uint8_t *start, size_t s
     memcpy(bytes, start, size);
     if (source_of(bytes, size, ciphertext, ret, err) < 0)
         return -1;
+    ((struct armor_source *)*ret)->capacity = START_BYTES;
     (void)steal(&bytes);
     return 0;
 }
@@ -141,6 +189,23 @@ int armor_open(struct byte_source *ciphertext, struct cancel *cancel, struct byt
         return replay(ciphertext, start, size, ret, err);
     *ret = ciphertext;
     return 0;
+}
+
+void armor_keep(struct byte_source *opened)
+{
+    if (byte_source_is_forward_only(opened))
+        ((struct armor_source *)opened)->keeps = true;
+}
+
+void armor_keep_no_more(struct byte_source *opened)
+{
+    if (byte_source_is_forward_only(opened))
+        ((struct armor_source *)opened)->keeps = false;
+}
+
+bool armor_can_be_read_again(const struct byte_source *opened)
+{
+    return !byte_source_is_forward_only(opened) || ((const struct armor_source *)opened)->keeps;
 }
 
 void armor_close(struct byte_source *opened, struct byte_source *ciphertext)

@@ -38,8 +38,10 @@ static int begin(struct openpgp_stream *stream, const struct session_key_means *
     struct packet_header header;
 
     if (armor_open(stream->original, cancel, &stream->ciphertext, &stream->layout->is_armored,
-                   err) < 0 ||
-        encrypted_message_new(stream->ciphertext, 0, &stream->encrypted, err) < 0 ||
+                   err) < 0)
+        return -1;
+    armor_keep(stream->ciphertext);
+    if (encrypted_message_new(stream->ciphertext, 0, &stream->encrypted, err) < 0 ||
         esk_sequence_read(stream->encrypted->packets, cancel, &sequence,
                           &stream->layout->data_offset, &header, err) < 0 ||
         encrypted_message_enter(stream->encrypted, &header, &stream->layout->body, cancel, err) < 0)
@@ -123,7 +125,8 @@ static bool has_another_key(struct openpgp_stream *stream, struct cancel *cancel
     struct error search_err = ERROR_INIT;
     struct session_key *key = NULL;
 
-    if (err->kind != ERROR_CORRUPT || stream->search == NULL)
+    if (err->kind != ERROR_CORRUPT || stream->search == NULL ||
+        !armor_can_be_read_again(stream->ciphertext))
         return false;
     if (session_key_search_next(stream->search, cancel, &key, &search_err) < 0) {
         if (search_err.kind != ERROR_CORRUPT)
@@ -137,13 +140,20 @@ static bool has_another_key(struct openpgp_stream *stream, struct cancel *cancel
     return true;
 }
 
+/* It has to be this candidate from here on. */
+static void end_search(struct openpgp_stream *stream)
+{
+    session_key_search_free(steal(&stream->search));
+    armor_keep_no_more(stream->ciphertext);
+}
+
 /* Tries candidates until one leads to the content. */
 static int find_key(struct openpgp_stream *stream, struct cancel *cancel, struct error *err)
 {
+    if (!session_key_search_has_choice(stream->search))
+        armor_keep_no_more(stream->ciphertext);
     if (session_key_search_next(stream->search, cancel, &stream->key, err) < 0)
         return -1;
-    if (byte_source_is_forward_only(stream->ciphertext))
-        session_key_search_free(steal(&stream->search));
     while (enter(stream, cancel, err) < 0)
         if (!has_another_key(stream, cancel, err))
             return -1;
@@ -250,7 +260,7 @@ int openpgp_stream_new(struct byte_source *ciphertext, const struct session_key_
         find_key(stream, cancel, err) < 0)
         return -1;
     if (!discards)
-        session_key_search_free(steal(&stream->search));
+        end_search(stream);
     *ret = steal(&stream);
     return 0;
 }

@@ -9,7 +9,9 @@
  * one never yields anything but the uniform error.
  *
  * A session key may be the wrong one and look right. When the message turns out unsound with it, the
- * next candidate is tried, if the ciphertext can be read again and nobody has seen plaintext yet.
+ * next candidate is tried, if the ciphertext can be read again and nobody has seen plaintext yet. Of
+ * a source that can only be read once, the first ARMOR_KEPT_BYTES are kept while there is a choice:
+ * enough to see the first chunk of AEAD data, whose tag tells the right key.
  */
 #ifndef CODEC_OPENPGP_OPENPGP_STREAM_H
 #define CODEC_OPENPGP_OPENPGP_STREAM_H

@@ -196,6 +196,13 @@ static int explain(const struct session_key_search *search, struct error *err)
                      "the message has no session key packet for its encrypted data");
 }
 
+bool session_key_search_has_choice(const struct session_key_search *search)
+{
+    const struct esk_sequence *sequence = search->sequence;
+
+    return sequence->count + (sequence->pkesk_v3.size > 0) + (sequence->pkesk_v6.size > 0) > 1;
+}
+
 int session_key_search_next(struct session_key_search *search, struct cancel *cancel,
                             struct session_key **ret, struct error *err)
 {

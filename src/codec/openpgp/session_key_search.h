@@ -36,6 +36,9 @@ int session_key_search_new(struct esk_sequence **sequence, const struct encrypte
 void session_key_search_free(struct session_key_search *search);
 DEFINE_CLEANUP(struct session_key_search, session_key_search_free)
 
+/** False when there can be no more than one candidate. */
+bool session_key_search_has_choice(const struct session_key_search *search);
+
 /**
  * The next candidate: from the SKESKs in their order, then from the resolver, then those that are
  * doubtful (see session_key_fits). Its `algorithm` is

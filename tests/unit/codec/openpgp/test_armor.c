@@ -235,6 +235,60 @@ static void a_forward_only_source_is_read_from_its_start(void **state)
     }
 }
 
+static void what_was_read_once_is_kept_on_request(void **state)
+{
+    const struct memory_source_options options = {.is_forward_only = true};
+    const char *content = "a text of more than fifteen bytes, for sure";
+
+    (void)state;
+    for (size_t step = 1; step <= 64; step++) {
+        CLEANUP(byte_source_free)
+        struct byte_source *source = memory_source_new(content, strlen(content), &options);
+        struct byte_source *opened = NULL;
+        struct error err = ERROR_INIT;
+        char first;
+        size_t got;
+        bool is_armored;
+
+        assert_succeeds(armor_open(source, NULL, &opened, &is_armored, &err));
+        assert_false(armor_can_be_read_again(opened));
+        armor_keep(opened);
+        assert_gives(opened, content, step);
+        assert_true(armor_can_be_read_again(opened));
+        assert_gives(opened, content, step);
+        armor_keep_no_more(opened);
+        assert_false(armor_can_be_read_again(opened));
+        assert_gives(opened, content, step);
+        assert_fails(ERROR_SYSTEM, byte_source_pread(opened, &first, 1, 0, NULL, &got, &err));
+        armor_close(opened, source);
+    }
+}
+
+static void no_more_than_the_limit_is_kept(void **state)
+{
+    static const struct memory_source_options options = {.is_forward_only = true};
+    static uint8_t content[ARMOR_KEPT_BYTES + 1], got_content[sizeof content];
+
+    (void)state;
+    for (size_t beyond = 0; beyond <= 1; beyond++) {
+        const size_t size = ARMOR_KEPT_BYTES + beyond;
+        CLEANUP(byte_source_free)
+        struct byte_source *source = memory_source_new(content, size, &options);
+        struct byte_source *opened = NULL;
+        struct error err = ERROR_INIT;
+        size_t got;
+        bool is_armored;
+
+        assert_succeeds(armor_open(source, NULL, &opened, &is_armored, &err));
+        armor_keep(opened);
+        assert_succeeds(byte_source_pread(opened, got_content, 1000, 0, NULL, &got, &err));
+        assert_succeeds(byte_source_pread(opened, got_content, size, 1000, NULL, &got, &err));
+        assert_int_equal(got, size - 1000);
+        assert_int_equal(armor_can_be_read_again(opened), beyond == 0);
+        armor_close(opened, source);
+    }
+}
+
 static void a_binary_source_stays_what_it_is(void **state)
 {
     struct byte_source *source = memory_source_new("\xc3\x01 binary bytes here", 20, NULL);
@@ -262,6 +316,8 @@ int main(void)
         bed_test(more_armor_than_the_limit_is_not_supported),
         bed_test(a_text_of_exactly_the_limit_is_read),
         bed_test(a_forward_only_source_is_read_from_its_start),
+        bed_test(what_was_read_once_is_kept_on_request),
+        bed_test(no_more_than_the_limit_is_kept),
         bed_test(a_binary_source_stays_what_it_is),
     };
 

@@ -421,29 +421,59 @@ static void a_plausible_wrong_key_does_not_hide_the_right_one(void **state)
     assert_string_equal(err.message, DAMAGED_MESSAGE);
 }
 
-/* Nothing but the first chunk's tag tells here. */
-static void the_first_chunk_tells_the_right_key(void **state)
+/* A message of packet 20 with chunks of 64 << `chunk_octet` bytes, where nothing but the first
+ * chunk's tag tells that the second session key is the right one. */
+static void build_with_two_keys(struct octets *message, unsigned chunk_octet, const void *content,
+                                size_t size)
 {
     static const uint8_t wrong[CIPHER_MAXIMUM_KEY_BYTES] = "sixteen octets, wrong";
     static const uint8_t right[CIPHER_MAXIMUM_KEY_BYTES] = "another key, the right one";
-    const struct aead_plan plan = {
-        .is_librepgp = true, .cipher = CIPHER_AES128, .aead = AEAD_ALGORITHM_OCB, .chunk_octet = 2};
+    const struct aead_plan plan = {.is_librepgp = true,
+                                   .cipher = CIPHER_AES128,
+                                   .aead = AEAD_ALGORITHM_OCB,
+                                   .chunk_octet = chunk_octet};
     CLEANUP(octets_clear) struct octets packets = {0};
-    CLEANUP(octets_clear) struct octets message = {0};
-    CLEANUP(octets_clear) struct octets got = {0};
-    CLEANUP(codec_stream_free) struct codec_stream *stream = NULL;
     uint8_t key[CIPHER_MAXIMUM_KEY_BYTES];
+
+    build_literal(&packets, FRAMING_SHORTEST, content, size);
+    add_skesk(message, wrong, key);
+    add_skesk(message, right, key);
+    build_aead(message, &plan, key, packets.data, packets.size);
+}
+
+static void the_first_chunk_tells_the_right_key(void **state)
+{
+    static const struct memory_source_options sources[] = {{0}, {.is_forward_only = true}};
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(sources); i++) {
+        CLEANUP(octets_clear) struct octets message = {0};
+        CLEANUP(octets_clear) struct octets got = {0};
+        CLEANUP(codec_stream_free) struct codec_stream *stream = NULL;
+        struct error err = ERROR_INIT;
+
+        build_with_two_keys(&message, 2, "content", 7);
+        assert_succeeds(open_octets(&message, &sources[i], &stream, &err));
+        assert_false(error_is_set(&err));
+        assert_succeeds(read_stream(stream, 100, &got, &err));
+        assert_int_equal(got.size, 7);
+    }
+}
+
+/* What comes behind the chunk that told it is read once: 8 MiB are more than are kept. */
+static void the_largest_chunk_tells_it_of_a_source_that_is_read_once(void **state)
+{
+    const size_t size = 8 * MIB;
+    CLEANUP(memory_free) uint8_t *content = pseudo_random_bytes(80, size);
+    CLEANUP(octets_clear) struct octets message = {0};
     struct error err = ERROR_INIT;
 
     (void)state;
-    build_literal(&packets, FRAMING_SHORTEST, "content", 7);
-    add_skesk(&message, wrong, key);
-    add_skesk(&message, right, key);
-    build_aead(&message, &plan, key, packets.data, packets.size);
-    assert_succeeds(open_octets(&message, NULL, &stream, &err));
-    assert_false(error_is_set(&err));
-    assert_succeeds(read_stream(stream, 100, &got, &err));
-    assert_int_equal(got.size, 7);
+    build_with_two_keys(&message, 16, content, size);
+    assert_succeeds(verify(&message, true, &err));
+    message.data[message.size - 1] ^= 1;
+    assert_fails(ERROR_CORRUPT, verify(&message, true, &err));
+    assert_string_equal(err.message, DAMAGED_MESSAGE);
 }
 
 /* --- a layout without its key --- */
@@ -522,6 +552,7 @@ int main(void)
         bed_test(refused_content_is_told_by_open_once_all_is_verified),
         bed_test(a_plausible_wrong_key_does_not_hide_the_right_one),
         bed_test(the_first_chunk_tells_the_right_key),
+        bed_test(the_largest_chunk_tells_it_of_a_source_that_is_read_once),
         bed_test(a_layout_and_the_passphrase_make_a_message),
         bed_test(another_message_of_the_same_passphrase_is_not_the_one),
     };

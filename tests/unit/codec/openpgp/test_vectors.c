@@ -84,28 +84,6 @@ static void check_open(const struct expectation *expectation, const struct octet
                  plaintext.size);
 }
 
-/* Decrypts twice from a source of random access, as a cached image is. */
-static void check_reread(const struct expectation *expectation, const struct octets *message)
-{
-    CLEANUP(secure_buffer_free)
-    struct secure_buffer *passphrase = bed_passphrase(expectation->passphrase);
-    CLEANUP(byte_source_free)
-    struct byte_source *ciphertext = memory_source_new(message->data, message->size, NULL);
-    CLEANUP(codec_message_unref) struct codec_message *opened = NULL;
-    CLEANUP(byte_source_free) struct byte_source *plaintext = NULL;
-    uint8_t buffer[1000];
-    struct error err = ERROR_INIT;
-    size_t got;
-
-    assert_damaged(message->data, message->size, expectation->passphrase);
-    if (codec_decrypt(test_gpg_codec(), bed_arena(), ciphertext, passphrase, NULL, NULL, &opened,
-                      &err) < 0)
-        fail_msg("%s: %s", expectation->file, err.message);
-    assert_succeeds(codec_message_open(opened, steal(&ciphertext), &plaintext, &err));
-    assert_succeeds(byte_source_pread(plaintext, buffer, sizeof buffer, 0, NULL, &got, &err));
-    assert_sha256(buffer, got, expectation);
-}
-
 static enum error_kind kind_of(const char *result)
 {
     static const struct {
@@ -129,8 +107,6 @@ static void check(const struct expectation *expectation)
     read_file(expectation->file, &message);
     if (strcmp(expectation->result, "open") == 0)
         check_open(expectation, &message);
-    else if (strcmp(expectation->result, "reread") == 0)
-        check_reread(expectation, &message);
     else
         assert_refused(message.data, message.size, expectation->passphrase,
                        kind_of(expectation->result), expectation->detail);
