@@ -23,8 +23,12 @@
 #define LIMIT_PROPERTY_NAME_BYTES 255
 /** Payload of one secret, in bytes (Barbican's own limit is 20,000). */
 #define LIMIT_SECRET_BYTES (20 * KIB)
-/** Images in one listing. */
+/** Images in one listing, and what their records together may take in memory, in bytes. */
 #define LIMIT_IMAGES 100000
+#define LIMIT_LIST_BYTES (256 * MIB)
+/** Text of one page of a listing, in bytes: one record with all that Glance lets anybody put into it
+ *  (128 properties of 64 KiB) fits. */
+#define LIMIT_LIST_PAGE_BYTES (16 * MIB)
 
 /* --- services: OpenStack over HTTP --- */
 /** One token of Keystone, in bytes. */
@@ -44,7 +48,10 @@
 #define LIMIT_SKESK_PACKETS 16
 /** Session keys that are tried on one message. */
 #define LIMIT_SESSION_KEY_CANDIDATES 4
-/** Public-key encrypted session key packets of one message together, in bytes. */
+/** Public-key encrypted session key packets that a keyring is asked about, each of which may cost it
+ *  a private key operation per key. */
+#define LIMIT_PKESK_PACKETS 16
+/** The same of one message together, in bytes. */
 #define LIMIT_PKESK_BYTES (128 * KIB)
 /** Memory of one Argon2 key derivation, of which one runs at a time, in bytes. */
 #define LIMIT_ARGON2_BYTES (128 * MIB)

@@ -52,7 +52,7 @@ int pkesk_packets_add(struct pkesk_packets *packets, const uint8_t *body, size_t
     const size_t packet_size = PACKET_HEADER_MAXIMUM_BYTES + size;
     uint8_t *larger;
 
-    if (packet_size > LIMIT_PKESK_BYTES - packets->size) {
+    if (packets->count == LIMIT_PKESK_PACKETS || packet_size > LIMIT_PKESK_BYTES - packets->size) {
         packets->is_cut = true;
         return 0;
     }
@@ -60,6 +60,7 @@ int pkesk_packets_add(struct pkesk_packets *packets, const uint8_t *body, size_t
     if (larger == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     packets->bytes = larger;
+    packets->count++;
     packets->size +=
         packet_header_write(PACKET_PKESK, (uint32_t)size, packets->bytes + packets->size);
     memcpy(packets->bytes + packets->size, body, size);

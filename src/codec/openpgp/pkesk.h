@@ -26,7 +26,8 @@ bool pkesk_version_goes_with(uint8_t version, enum encrypted_data_kind kind);
 struct pkesk_packets {
     uint8_t *bytes;
     size_t size;
-    bool is_cut; /* there were more than LIMIT_PKESK_BYTES of them */
+    unsigned count;
+    bool is_cut; /* there were more than LIMIT_PKESK_PACKETS, or LIMIT_PKESK_BYTES, of them */
 };
 
 /** Adds a packet with `body`. ERROR_EXHAUSTED when there is no memory. */

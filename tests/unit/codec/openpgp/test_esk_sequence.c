@@ -165,7 +165,7 @@ static void a_derivation_over_the_memory_limit_is_stepped_over(void **state)
 
 static void pkesks_are_kept_by_version_up_to_a_limit(void **state)
 {
-    static const uint8_t body[4 * KIB] = {PKESK_VERSION_FINGERPRINT, 1, 2, 3};
+    static const uint8_t body[8 * KIB] = {PKESK_VERSION_FINGERPRINT, 1, 2, 3};
     CLEANUP(octets_clear) struct octets front = {0};
     CLEANUP(esk_sequence_free) struct esk_sequence *sequence = NULL;
     struct packet_header header;

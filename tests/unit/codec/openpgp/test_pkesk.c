@@ -2,6 +2,7 @@
 #include "codec/openpgp/pkesk.h"
 
 #include "codec_bed.h"
+#include "glancefs/limits.h"
 
 static int parse(const char *body, size_t size, uint8_t *ret_version, struct error *err)
 {
@@ -53,12 +54,28 @@ static void each_kind_of_data_has_its_version(void **state)
     }
 }
 
+static void only_so_many_are_kept(void **state)
+{
+    struct pkesk_packets packets = {0};
+    struct error err = ERROR_INIT;
+
+    (void)state;
+    for (unsigned i = 0; i < LIMIT_PKESK_PACKETS; i++)
+        assert_succeeds(pkesk_packets_add(&packets, (const uint8_t *)"\3body", 5, &err));
+    assert_false(packets.is_cut);
+    assert_succeeds(pkesk_packets_add(&packets, (const uint8_t *)"\3body", 5, &err));
+    assert_true(packets.is_cut);
+    assert_int_equal(packets.size, LIMIT_PKESK_PACKETS * 11);
+    pkesk_packets_clear(&packets);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         bed_test(tells_the_versions_apart),
         bed_test(a_packet_that_is_cut_off_is_damage),
         bed_test(each_kind_of_data_has_its_version),
+        bed_test(only_so_many_are_kept),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
