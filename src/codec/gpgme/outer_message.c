@@ -7,6 +7,7 @@
 #include "codec/openpgp/message_damaged.h"
 #include "codec/openpgp/packet_body.h"
 #include "codec/openpgp/packet_type.h"
+#include "codec/openpgp/pkesk.h"
 #include "codec/openpgp/seipd_v1.h"
 #include "codec/openpgp/skesk.h"
 #include "glancefs/limits.h"
@@ -21,15 +22,15 @@
 
 #define PARTIAL_LENGTH 0xe0
 #define FIVE_OCTET_LENGTH 0xff
-#define PKESK_VERSION 3
 #define SEIPD_OCTET (0xc0 | PACKET_SEIPD)
 
-/* Session key packets of one message, as bytes that gpg may see. */
-#define ESK_BYTES (64 * KIB)
+/* A packet of version 4 that skesk_parse takes, with its header, has some 50 octets. */
+#define SKESK_PACKET_BYTES 64
 
-/* Where a packet lies in `esks`. */
-struct esk_packet {
-    size_t offset, size;
+/* With a header of ours. */
+struct skesk_packet {
+    uint8_t bytes[SKESK_PACKET_BYTES];
+    size_t size;
 };
 
 struct outer_message {
@@ -40,12 +41,10 @@ struct outer_message {
     struct packet_body body;
     struct lookahead *encrypted; /* the body, from its version octet on */
 
-    uint8_t *esks; /* ESK_BYTES: packets with headers of ours */
-    size_t esks_size;
-    struct esk_packet skesks[LIMIT_SKESK_PACKETS];
+    struct skesk_packet skesks[LIMIT_SKESK_PACKETS];
     size_t skesk_count;
     size_t skesk_packets; /* also those that nobody can use */
-    bool has_pkesk;
+    struct pkesk_packets pkesks;
     struct error unsupported; /* why the first unusable one is so */
 
     uint8_t *front; /* what goes before the first chunk, up to the packet's octet */
@@ -73,27 +72,22 @@ static int check_start(struct lookahead *packets, struct cancel *cancel, struct 
     return 0;
 }
 
-static int add_esk(struct outer_message *message, uint8_t type, const uint8_t *body, size_t size,
-                   struct error *err)
-{
-    if (size + PACKET_HEADER_MAXIMUM_BYTES > ESK_BYTES - message->esks_size)
-        return error_set(err, ERROR_TOO_LARGE, "session key packets of over %zu bytes", ESK_BYTES);
-    message->esks_size +=
-        packet_header_write(type, (uint32_t)size, message->esks + message->esks_size);
-    memcpy(message->esks + message->esks_size, body, size);
-    message->esks_size += size;
-    return 0;
-}
-
 /* What skesk_parse takes and the gpg of Debian 12 does not. */
-static int require_old_kind(const uint8_t *body, const struct skesk *skesk, struct error *err)
+static int require_old_kind(const uint8_t *body, size_t size, const struct skesk *skesk,
+                            struct error *err)
 {
+    const enum hash_algorithm hash = skesk->s2k.hash;
+
+    if (size > SKESK_PACKET_BYTES - PACKET_HEADER_MAXIMUM_BYTES)
+        return message_damaged(err);
     if (body[0] != SKESK_VERSION)
         return error_set(
             err, ERROR_UNSUPPORTED,
             "the gpgme engine takes no symmetric-key session key packets of version %u", body[0]);
     if (skesk->s2k.type == S2K_ARGON2)
         return error_set(err, ERROR_UNSUPPORTED, "the gpgme engine takes no Argon2");
+    if (hash == HASH_SHA3_256 || hash == HASH_SHA3_512)
+        return error_set(err, ERROR_UNSUPPORTED, "the gpgme engine takes no SHA-3");
     return 0;
 }
 
@@ -103,14 +97,14 @@ static int add_skesk(struct outer_message *message, const uint8_t *body, size_t 
 {
     struct byte_cursor cursor = byte_cursor_over(body, size);
     struct error skesk_err = ERROR_INIT;
-    const size_t offset = message->esks_size;
+    struct skesk_packet *packet;
     struct skesk skesk;
 
     if (++message->skesk_packets > LIMIT_SKESK_PACKETS)
         return error_set(err, ERROR_TOO_LARGE, "more than %d session key packets",
                          LIMIT_SKESK_PACKETS);
     if (skesk_parse(&cursor, &skesk, &skesk_err) < 0 ||
-        require_old_kind(body, &skesk, &skesk_err) < 0) {
+        require_old_kind(body, size, &skesk, &skesk_err) < 0) {
         if (skesk_err.kind != ERROR_UNSUPPORTED && skesk_err.kind != ERROR_TOO_LARGE) {
             *err = skesk_err;
             return -1;
@@ -119,11 +113,31 @@ static int add_skesk(struct outer_message *message, const uint8_t *body, size_t 
             message->unsupported = skesk_err;
         return 0;
     }
-    if (add_esk(message, PACKET_SKESK, body, size, err) < 0)
-        return -1;
-    message->skesks[message->skesk_count++] =
-        (struct esk_packet){.offset = offset, .size = message->esks_size - offset};
+    packet = &message->skesks[message->skesk_count++];
+    packet->size = packet_header_write(PACKET_SKESK, (uint32_t)size, packet->bytes);
+    memcpy(packet->bytes + packet->size, body, size);
+    packet->size += size;
     return 0;
+}
+
+static int add_pkesk(struct outer_message *message, const uint8_t *body, size_t size,
+                     struct error *err)
+{
+    struct byte_cursor cursor = byte_cursor_over(body, size);
+    uint8_t version;
+
+    if (pkesk_parse(&cursor, &version, err) < 0)
+        return -1;
+    return version == PKESK_VERSION ? pkesk_packets_add(&message->pkesks, body, size, err) : 0;
+}
+
+/* One that is too large to be looked at. */
+static int skip_pkesk(struct outer_message *message, const struct packet_header *header,
+                      struct cancel *cancel, struct error *err)
+{
+    message->pkesks.is_cut = true;
+    packet_body_init(&message->body, message->packets, header);
+    return packet_body_skip_rest(&message->body, cancel, err);
 }
 
 static int read_esk(struct outer_message *message, const struct packet_header *header,
@@ -132,6 +146,8 @@ static int read_esk(struct outer_message *message, const struct packet_header *h
     const uint8_t *body;
     size_t size;
 
+    if (header->length > LIMIT_SMALL_PACKET_BYTES && header->type == PACKET_PKESK)
+        return skip_pkesk(message, header, cancel, err);
     if (header->length > LIMIT_SMALL_PACKET_BYTES)
         return error_set(err, ERROR_TOO_LARGE, "a session key packet of over %zu bytes",
                          LIMIT_SMALL_PACKET_BYTES);
@@ -142,14 +158,9 @@ static int read_esk(struct outer_message *message, const struct packet_header *h
     if (size < header->length)
         return message_damaged(err);
     size = (size_t)header->length;
-    if (header->type == PACKET_SKESK) {
-        if (add_skesk(message, body, size, err) < 0)
-            return -1;
-    } else if (body[0] == PKESK_VERSION) {
-        message->has_pkesk = true;
-        if (add_esk(message, PACKET_PKESK, body, size, err) < 0)
-            return -1;
-    }
+    if ((header->type == PACKET_SKESK ? add_skesk(message, body, size, err)
+                                      : add_pkesk(message, body, size, err)) < 0)
+        return -1;
     lookahead_skip(message->packets, size);
     return 0;
 }
@@ -222,8 +233,11 @@ static int enter_seipd(struct outer_message *message, const struct packet_header
 
 static int require_key_packet(const struct outer_message *message, struct error *err)
 {
-    if (message->skesk_count > 0 || message->has_pkesk)
+    if (message->skesk_count > 0 || message->pkesks.size > 0)
         return 0;
+    if (message->pkesks.is_cut)
+        return error_set(err, ERROR_TOO_LARGE, "a session key packet of over %zu bytes",
+                         LIMIT_SMALL_PACKET_BYTES);
     if (!error_is_set(&message->unsupported))
         return error_set(err, ERROR_CORRUPT, "the message has no session key packet");
     *err = message->unsupported;
@@ -237,7 +251,7 @@ int outer_message_new(struct byte_source *source, struct cancel *cancel, struct 
     struct packet_header header;
     bool is_armored;
 
-    if (message == NULL || (message->esks = malloc(ESK_BYTES)) == NULL ||
+    if (message == NULL ||
         (message->chunk = malloc(PACKET_LENGTH_MAXIMUM_BYTES + CHUNK_BYTES)) == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     message->stored = source;
@@ -262,7 +276,7 @@ void outer_message_free(struct outer_message *message)
     armor_close(message->source, message->stored);
     free(message->front);
     free(message->chunk);
-    free(message->esks);
+    pkesk_packets_clear(&message->pkesks);
     free(message);
 }
 
@@ -273,48 +287,37 @@ size_t outer_message_passphrase_packets(const struct outer_message *message)
 
 bool outer_message_has_public_key_packets(const struct outer_message *message)
 {
-    return message->has_pkesk;
+    return message->pkesks.size > 0;
 }
 
 /* --- what gpg sees --- */
 
-/* Copies the packets that `index` names. Those of passphrases are known by their place in `esks`; all
- * the others are of public keys. */
-static size_t copy_esks(const struct outer_message *message, size_t index, uint8_t *out)
+/* The packets that `index` names. */
+static const uint8_t *esks_of(const struct outer_message *message, size_t index, size_t *ret_size)
 {
-    size_t size = 0, position = 0;
-
-    if (index != OUTER_MESSAGE_PUBLIC_KEYS) {
-        const struct esk_packet *packet = &message->skesks[index];
-
-        memcpy(out, message->esks + packet->offset, packet->size);
-        return packet->size;
+    if (index == OUTER_MESSAGE_PUBLIC_KEYS) {
+        *ret_size = message->pkesks.size;
+        return message->pkesks.bytes;
     }
-    for (size_t i = 0; i <= message->skesk_count; i++) {
-        const bool is_last = i == message->skesk_count;
-        const size_t end = is_last ? message->esks_size : message->skesks[i].offset;
-
-        memcpy(out + size, message->esks + position, end - position);
-        size += end - position;
-        position = is_last ? end : end + message->skesks[i].size;
-    }
-    return size;
+    *ret_size = message->skesks[index].size;
+    return message->skesks[index].bytes;
 }
 
 int outer_message_excerpt(struct outer_message *message, size_t index, struct cancel *cancel,
                           uint8_t **ret, size_t *ret_size, struct error *err)
 {
     CLEANUP(memory_free) uint8_t *excerpt = NULL;
-    const uint8_t *sample;
     size_t size, sample_size;
+    const uint8_t *esks = esks_of(message, index, &size);
+    const uint8_t *sample;
 
     if (lookahead_peek(message->encrypted, OUTER_MESSAGE_SAMPLE_BYTES, cancel, &sample,
                        &sample_size, err) < 0)
         return -1;
-    excerpt = malloc(message->esks_size + PACKET_HEADER_MAXIMUM_BYTES + sample_size);
+    excerpt = malloc(size + PACKET_HEADER_MAXIMUM_BYTES + sample_size);
     if (excerpt == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
-    size = copy_esks(message, index, excerpt);
+    memcpy(excerpt, esks, size);
     size += packet_header_write(PACKET_SEIPD, (uint32_t)sample_size, excerpt + size);
     memcpy(excerpt + size, sample, sample_size);
     *ret_size = size + sample_size;
@@ -324,11 +327,15 @@ int outer_message_excerpt(struct outer_message *message, size_t index, struct ca
 
 int outer_message_begin(struct outer_message *message, size_t index, struct error *err)
 {
-    message->front = malloc(message->esks_size + 1);
+    size_t size;
+    const uint8_t *esks = esks_of(message, index, &size);
+
+    message->front = malloc(size + 1);
     if (message->front == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
-    message->front_size = copy_esks(message, index, message->front);
-    message->front[message->front_size++] = SEIPD_OCTET;
+    memcpy(message->front, esks, size);
+    message->front[size] = SEIPD_OCTET;
+    message->front_size = size + 1;
     message->shown = message->front;
     message->shown_size = message->front_size;
     return 0;

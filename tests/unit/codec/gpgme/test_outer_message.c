@@ -280,27 +280,77 @@ static void what_is_no_message_is_told(void **state)
     }
 }
 
-static void session_key_packets_have_caps(void **state)
+static void too_many_session_key_packets_are_refused(void **state)
 {
-    CLEANUP(memory_free) uint8_t *body = pseudo_random_bytes(3, 8000);
+    CLEANUP(octets_clear) struct octets message = {0};
+    CLEANUP(octets_clear) struct octets seen = {0};
+    struct error err = ERROR_INIT;
+
+    (void)state;
+    for (unsigned n = 0; n <= LIMIT_SKESK_PACKETS; n++)
+        add_skesk(&message, PASSPHRASE);
+    add_seipd(&message, FRAMING_SHORTEST, 100);
+    assert_fails(ERROR_TOO_LARGE, pass(&message, 0, &seen, &err));
+}
+
+static void only_so_many_packets_to_public_keys_are_seen(void **state)
+{
+    static const uint8_t pkesk[] = {3, 1, 2, 3, 4, 5, 6, 7, 8, 1, 0};
+    CLEANUP(octets_clear) struct octets message = {0};
+    CLEANUP(octets_clear) struct octets expected = {0};
+
+    (void)state;
+    for (unsigned n = 0; n <= LIMIT_PKESK_PACKETS; n++) {
+        build_packet(&message, PKESK, FRAMING_SHORTEST, pkesk, sizeof pkesk);
+        if (n < LIMIT_PKESK_PACKETS)
+            build_packet(&expected, PKESK, FRAMING_FIVE_OCTETS, pkesk, sizeof pkesk);
+    }
+    add_seipd(&message, FRAMING_SHORTEST, 100);
+    add_chunks(&expected, 100);
+    assert_seen(&message, OUTER_MESSAGE_PUBLIC_KEYS, &expected);
+}
+
+/* As the native engine does: one for a passphrase may stand beside it. */
+static void an_overlong_packet_to_a_public_key_is_stepped_over(void **state)
+{
+    CLEANUP(memory_free) uint8_t *body = pseudo_random_bytes(3, LIMIT_SMALL_PACKET_BYTES + 1);
+    CLEANUP(octets_clear) struct octets message = {0};
+    CLEANUP(octets_clear) struct octets alone = {0};
+    CLEANUP(octets_clear) struct octets expected = {0};
+    CLEANUP(octets_clear) struct octets seen = {0};
     struct error err = ERROR_INIT;
 
     (void)state;
     body[0] = 3;
-    for (unsigned i = 0; i < 3; i++) {
+    build_packet(&message, PKESK, FRAMING_SHORTEST, body, LIMIT_SMALL_PACKET_BYTES + 1);
+    octets_add(&alone, message.data, message.size);
+    add_skesk(&message, PASSPHRASE);
+    add_seipd(&message, FRAMING_SHORTEST, 100);
+    add_seen_skesk(&expected, PASSPHRASE);
+    add_chunks(&expected, 100);
+    assert_seen(&message, 0, &expected);
+    add_seipd(&alone, FRAMING_SHORTEST, 100);
+    assert_fails(ERROR_TOO_LARGE, pass(&alone, 0, &seen, &err));
+}
+
+static void hashes_that_gpg_does_not_know_are_not_counted(void **state)
+{
+    static const enum hash_algorithm unknown[] = {HASH_SHA3_256, HASH_SHA3_512};
+    struct error err = ERROR_INIT;
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(unknown); i++) {
         CLEANUP(octets_clear) struct octets message = {0};
         CLEANUP(octets_clear) struct octets seen = {0};
+        struct skesk_plan plan = usual_skesk(PASSPHRASE);
+        uint8_t key[CIPHER_MAXIMUM_KEY_BYTES];
+        enum cipher_algorithm cipher;
 
-        for (unsigned n = 0; i == 0 && n <= LIMIT_SKESK_PACKETS; n++)
-            add_skesk(&message, PASSPHRASE);
-        for (unsigned n = 0; i == 1 && n < 9; n++)
-            build_packet(&message, PKESK, FRAMING_SHORTEST, body, 8000);
-        if (i == 2) {
-            octets_add_u8(&message, 0xc0 | PKESK);
-            octets_add(&message, "\xff\xff\xff\xff\xff", 5);
-        }
+        plan.hash = unknown[i];
+        build_skesk(&message, &plan, key, &cipher);
         add_seipd(&message, FRAMING_SHORTEST, 100);
-        assert_fails(ERROR_TOO_LARGE, pass(&message, 0, &seen, &err));
+        assert_fails(ERROR_UNSUPPORTED, pass(&message, 0, &seen, &err));
+        assert_message_has("SHA-3");
     }
 }
 
@@ -364,7 +414,10 @@ int main(void)
         bed_test(an_early_end_is_never_passed_on),
         bed_test(other_data_never_reach_gpg),
         bed_test(what_is_no_message_is_told),
-        bed_test(session_key_packets_have_caps),
+        bed_test(too_many_session_key_packets_are_refused),
+        bed_test(only_so_many_packets_to_public_keys_are_seen),
+        bed_test(an_overlong_packet_to_a_public_key_is_stepped_over),
+        bed_test(hashes_that_gpg_does_not_know_are_not_counted),
         bed_test(a_session_key_packet_is_needed),
         bed_test(a_failed_read_loses_nothing),
     };
