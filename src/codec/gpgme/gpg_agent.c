@@ -55,7 +55,23 @@ static void read_answer(int fd, char answer[ANSWER_BYTES])
     answer[size] = '\0';
 }
 
-static int spawn(char *const *argv, char *const *environment, int output, pid_t *ret)
+/* No signal blocked, SIGPIPE not ignored: see gpg_child.c. */
+static int set_signals(posix_spawnattr_t *attributes)
+{
+    sigset_t none, pipe;
+
+    (void)sigemptyset(&none);
+    (void)sigemptyset(&pipe);
+    (void)sigaddset(&pipe, SIGPIPE);
+    if (posix_spawnattr_setsigmask(attributes, &none) != 0 ||
+        posix_spawnattr_setsigdefault(attributes, &pipe) != 0 ||
+        posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF) != 0)
+        return -1;
+    return 0;
+}
+
+static int spawn_with(const posix_spawnattr_t *attributes, char *const *argv,
+                      char *const *environment, int output, pid_t *ret)
 {
     posix_spawn_file_actions_t actions;
     int result;
@@ -67,8 +83,22 @@ static int spawn(char *const *argv, char *const *environment, int output, pid_t 
         posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO) != 0)
         result = -1;
     else
-        result = posix_spawnp(ret, argv[0], &actions, NULL, argv, environment) == 0 ? 0 : -1;
+        result = posix_spawnp(ret, argv[0], &actions, attributes, argv, environment) == 0 ? 0 : -1;
     (void)posix_spawn_file_actions_destroy(&actions);
+    return result;
+}
+
+static int spawn(char *const *argv, char *const *environment, int output, pid_t *ret)
+{
+    posix_spawnattr_t attributes;
+    int result;
+
+    if (posix_spawnattr_init(&attributes) != 0)
+        return -1;
+    result = set_signals(&attributes);
+    if (result == 0)
+        result = spawn_with(&attributes, argv, environment, output, ret);
+    (void)posix_spawnattr_destroy(&attributes);
     return result;
 }
 
@@ -127,11 +157,9 @@ void gpg_agent_stop(const char *home)
     const uint64_t deadline = clock_monotonic_ns() + GPG_AGENT_MS * NANOSECONDS_PER_MS;
     char answer[ANSWER_BYTES];
 
-    if (pid == 0)
-        return;
-    while (is_alive(pid) && clock_monotonic_ns() < deadline)
+    while (pid != 0 && is_alive(pid) && clock_monotonic_ns() < deadline)
         (void)nanosleep(&pause, NULL);
-    if (is_alive(pid))
+    if (pid != 0 && is_alive(pid))
         (void)kill(pid, SIGKILL);
     run(argv, home, answer);
 }

@@ -11,8 +11,8 @@
 /** True when the agent of `home` runs and answers. */
 bool gpg_agent_is_running(const char *home);
 
-/** Ends the agent of `home`, if it runs, waits until it is gone, and removes the directory of its
- *  sockets when that is another one. One that does not go is killed. */
+/** Ends the agent of `home`, if it runs, waits until it is gone, and in any case removes the directory
+ *  of its sockets when that is another one. One that does not go is killed. */
 void gpg_agent_stop(const char *home);
 
 #endif

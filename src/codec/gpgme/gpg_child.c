@@ -23,11 +23,17 @@ static char path_variable[] = "PATH=/usr/local/bin:/usr/bin:/bin";
 /* A fork handler takes no argument; of one thread, so nobody else sees it change. */
 static _Thread_local const struct gpg_child *starting;
 
-/* Runs in each child between fork and whatever the forking thread does next: async-signal-safe. */
+/* Runs in each child between fork and whatever the forking thread does next: async-signal-safe. Our
+ * threads block signals, and gpgme ignores SIGPIPE: gpg has to hear what ends it. */
 static void set_up_child(void)
 {
+    sigset_t none;
+
     if (starting == NULL)
         return;
+    (void)signal(SIGPIPE, SIG_DFL);
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
     environ = (char **)starting->environment;
     if (*starting->group == 0 && setpgid(0, 0) == 0)
         *starting->group = getpid();

@@ -4,8 +4,8 @@
  *
  * gpgme forks twice and execs by itself: it takes no environment and tells no process id. So a fork
  * handler of ours runs in its children, for the thread that asked for it only: it replaces the
- * environment (which may hold the credentials of a cloud) and makes a process group, so that gpg can
- * be ended whatever it waits for. gpgme closes every descriptor but gpg's own pipes before the exec;
+ * environment (which may hold the credentials of a cloud), unblocks all signals and makes a process
+ * group, so that gpg can be ended whatever it waits for. gpgme closes every descriptor but gpg's own pipes before the exec;
  * the arena is not inherited (MADV_DONTFORK), and of the rest of memory an exec leaves nothing. The
  * gpg-agent that gpg may start leaves the group: gnupg_home.h stops it.
  */
