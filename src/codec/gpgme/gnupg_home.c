@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/gpgme/gnupg_home.h"
 
+#include "base/clock.h"
 #include "base/file_sink.h"
 #include "codec/gpgme/gpg_agent.h"
 #include "crypto/encoding.h"
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define HOME_PREFIX "gnupg-"
 #define HOME_RANDOM_BYTES ((size_t)4)
@@ -21,6 +23,11 @@
 
 /* Directories inside one another that gpg makes in its home, with one to spare. */
 #define HOME_DEPTH 3
+
+#define NANOSECONDS_PER_MS UINT64_C(1000000)
+
+/* How often a lock is tried that another process holds. */
+#define TRY_AGAIN_NS 5000000
 
 /* What a message with a passphrase is written like, and nothing that a home would remember. */
 static const char gpg_conf[] = "cipher-algo AES256\n"
@@ -189,13 +196,28 @@ static int make_home(struct gnupg_home *home, const char *runtime, struct error 
                         sizeof agent_conf - 1, err);
 }
 
+static int lock_runtime(int runtime, const char *path, struct error *err)
+{
+    const uint64_t deadline = clock_monotonic_ns() + RUNTIME_LOCK_MS * NANOSECONDS_PER_MS;
+    const struct timespec pause = {.tv_nsec = TRY_AGAIN_NS};
+
+    while (flock(runtime, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return error_set_errno(err, errno, "%s", path);
+        if (clock_monotonic_ns() >= deadline)
+            return error_set(err, ERROR_TIMEOUT, "%s: another process keeps it locked", path);
+        (void)nanosleep(&pause, NULL);
+    }
+    return 0;
+}
+
 /* Under the lock of the runtime directory: a home that is not locked yet is not stale. */
 static int purge_and_make(struct gnupg_home *home, const char *runtime, struct error *err)
 {
     int result;
 
-    if (flock(home->runtime, LOCK_EX) < 0)
-        return error_set_errno(err, errno, "%s", runtime);
+    if (lock_runtime(home->runtime, runtime, err) < 0)
+        return -1;
     purge_stale_homes(home->runtime, runtime);
     result = make_home(home, runtime, err);
     (void)flock(home->runtime, LOCK_UN);

@@ -15,6 +15,9 @@
  *  address of 107. */
 #define RUNTIME_DIRECTORY_MAXIMUM_BYTES 64
 
+/** How long another process may take to make a home or to remove stale ones, in milliseconds. */
+#define RUNTIME_LOCK_MS 10000
+
 struct gnupg_home;
 
 /**
@@ -23,7 +26,7 @@ struct gnupg_home;
  * /run/glancefs, else /tmp/glancefs-UID.
  *
  * ERROR_DENIED when the directory is not ours alone, or no directory; ERROR_INVALID when its path is
- * not absolute or too long.
+ * not absolute or too long; ERROR_TIMEOUT after RUNTIME_LOCK_MS.
  */
 int gnupg_home_new(const char *runtime, struct gnupg_home **ret, struct error *err);
 

@@ -7,9 +7,11 @@
 #include "support/child_process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -60,6 +62,23 @@ static void start_agent(const char *home)
         continue;
     assert_int_equal(status, 0);
     assert_true(gpg_agent_is_running(home));
+}
+
+static void a_lock_that_is_never_released_is_waited_for_so_long(void **state)
+{
+    const struct gpgme_bed *bed = *state;
+    struct gnupg_home *home = NULL;
+    struct error err = ERROR_INIT;
+    int fd;
+
+    assert_int_equal(mkdir(bed->runtime, S_IRWXU), 0);
+    fd = open(bed->runtime, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_not_equal(fd, -1);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    assert_fails(ERROR_TIMEOUT, gnupg_home_new(bed->runtime, &home, &err));
+    assert_int_equal(close(fd), 0);
+    assert_succeeds(gnupg_home_new(bed->runtime, &home, &err));
+    gnupg_home_free(home);
 }
 
 static void a_home_is_private_and_goes_again(void **state)
@@ -235,6 +254,7 @@ int main(void)
         home_test(a_file_is_no_runtime_directory),
         home_test(a_path_must_be_absolute_and_fit_a_socket),
         home_test(the_default_follows_the_session),
+        home_test(a_lock_that_is_never_released_is_waited_for_so_long),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
