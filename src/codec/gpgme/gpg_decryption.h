@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A message on its way through gpg: our parser in front, gpg, and the checks behind it. Bytes are
- * pulled; nothing runs between two reads but gpg itself, as far as its pipes let it.
+ * A message on its way through gpg, which takes off the encryption and checks the MDC, and does
+ * nothing else: our parser reads the packets in front of it and those that come out. Left to
+ * itself, gpg takes compressed data that is cut for a literal that ends there. Bytes are pulled;
+ * nothing runs between two reads but gpg itself, as far as its pipes let it.
  */
 #ifndef CODEC_GPGME_GPG_DECRYPTION_H
 #define CODEC_GPGME_GPG_DECRYPTION_H
@@ -14,13 +16,14 @@
 struct gpg_decryption;
 
 /**
- * Starts gpg on `ciphertext` (borrowed, as `passphrase` is), read from its start. `packet` is what
- * gpg_decryption_packet gave for the same message, to spare the search, or
- * GPG_DECRYPTION_UNKNOWN_PACKET.
+ * Starts gpg on `ciphertext` (borrowed, as `passphrase` is), read from its start, up to the beginning
+ * of the plaintext. `packet` is what gpg_decryption_packet gave for the same message, to spare the
+ * search, or GPG_DECRYPTION_UNKNOWN_PACKET. Arena: 0.3 MiB, and what compression takes.
  *
  * Of several session key packets, gpg gets the first that the passphrase or the keyring opens: left
  * to itself, gpg 2.2 only ever tries the first. Errors as outer_message_new; the uniform error when
- * no packet opens; ERROR_UNSUPPORTED when there are only public keys, and no keyring.
+ * no packet opens; ERROR_UNSUPPORTED when there are only public keys, and no keyring; and as
+ * gpg_decryption_read.
  */
 int gpg_decryption_new(const struct gpgme_codec *codec, struct secure_arena *arena,
                        struct byte_source *ciphertext, const struct secure_buffer *passphrase,
@@ -37,12 +40,10 @@ size_t gpg_decryption_packet(const struct gpg_decryption *decryption);
 /**
  * Reads 1 to `size` (> 0) bytes of plaintext into locked memory. *ret_size is 0 only at the end, and
  * only when gpg vouches for the message and our parser for its structure; else the call that meets
- * the end fails. The uniform error for all that can depend on the key; ERROR_UNSUPPORTED for a sound
- * message with a signature inside. A cancelled read loses
- * nothing.
+ * the end fails. A cancelled read loses nothing.
  *
- * A message that expands beyond the caps of limits.h is the uniform error, too: gpg could prove it
- * authentic only by expanding it.
+ * The uniform error for all that can depend on the key. ERROR_UNSUPPORTED and ERROR_TOO_LARGE for
+ * content that literal_message.h refuses, once gpg vouches for the message.
  */
 int gpg_decryption_read(struct gpg_decryption *decryption, void *buffer, size_t size,
                         struct cancel *cancel, size_t *ret_size, struct error *err);

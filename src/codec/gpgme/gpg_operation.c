@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/gpgme/gpg_operation.h"
 
+#include "base/clock.h"
 #include "codec/gpgme/gpg_child.h"
 
 #include <errno.h>
@@ -37,6 +38,8 @@ struct gpg_pipe {
 /* Takes gpg's log out of its pipe; a multiple of the page, which the arena hands out anyway. */
 #define LOG_BYTES 4096
 
+#define NANOSECONDS_PER_MS UINT64_C(1000000)
+
 struct gpg_operation {
     struct gpg_operation_options options;
     struct gpg_child *child;
@@ -48,6 +51,7 @@ struct gpg_operation {
     void *log;           /* LOG_BYTES in the arena */
     int wake;            /* eventfd that a cancel token writes to */
     int life;            /* the status pipe once more: it hangs up when gpg is gone */
+    uint64_t deadline;   /* on the monotonic clock, in nanoseconds; UINT64_MAX: none */
     bool has_ended;
     bool has_asked;
     bool took_all;
@@ -170,7 +174,8 @@ static int set_up_context(struct gpg_operation *operation, struct error *err)
 static gpgme_error_t start_verb(struct gpg_operation *operation)
 {
     if (operation->options.verb == GPG_DECRYPT)
-        return gpgme_op_decrypt_start(operation->context, operation->input, operation->output);
+        return gpgme_op_decrypt_ext_start(operation->context, GPGME_DECRYPT_UNWRAP,
+                                          operation->input, operation->output);
     return gpgme_op_encrypt_start(operation->context, NULL,
                                   GPGME_ENCRYPT_SYMMETRIC | GPGME_ENCRYPT_NO_COMPRESS,
                                   operation->input, operation->output);
@@ -202,6 +207,10 @@ int gpg_operation_start(const struct gpg_operation_options *options, struct gpg_
     if (operation == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     operation->options = *options;
+    operation->deadline = UINT64_MAX;
+    if (options->total_seconds > 0)
+        operation->deadline =
+            clock_monotonic_ns() + options->total_seconds * NANOSECONDS_PER_SECOND;
     operation->life = -1;
     for (unsigned i = 0; i < PIPE_ROLES; i++)
         operation->pipes[i].fd = -1;
@@ -328,11 +337,23 @@ static bool is_wanted(const struct gpg_exchange *exchange, enum pipe_role role)
     return true;
 }
 
+/* How long the next wait may take; 0 when the time is up. */
+static int patience_ms(const struct gpg_operation *operation)
+{
+    const unsigned seconds = operation->options.stall_seconds;
+    const uint64_t stall_ms = UINT64_C(1000) * (seconds == 0 ? GPG_STALL_SECONDS : seconds);
+    const uint64_t now = clock_monotonic_ns();
+    uint64_t left_ms = 0;
+
+    if (now < operation->deadline)
+        left_ms = (operation->deadline - now) / NANOSECONDS_PER_MS + 1;
+    return (int)(left_ms < stall_ms ? left_ms : stall_ms);
+}
+
 /* One more than the pipes: the token's. */
 static int wait_for_pipes(struct gpg_operation *operation, const struct gpg_exchange *exchange,
                           struct pollfd polled[PIPE_ROLES + 1], struct error *err)
 {
-    const unsigned seconds = operation->options.stall_seconds;
     int result;
 
     for (unsigned i = 0; i < PIPE_ROLES; i++) {
@@ -342,12 +363,11 @@ static int wait_for_pipes(struct gpg_operation *operation, const struct gpg_exch
     }
     polled[PIPE_ROLES] = (struct pollfd){.fd = operation->wake, .events = POLLIN};
     do {
-        result =
-            poll(polled, PIPE_ROLES + 1, 1000 * (int)(seconds == 0 ? GPG_STALL_SECONDS : seconds));
+        result = poll(polled, PIPE_ROLES + 1, patience_ms(operation));
     } while (result < 0 && errno == EINTR);
     if (result < 0)
         return error_set_errno(err, errno, "poll");
-    if (result == 0)
+    if (result == 0 || clock_monotonic_ns() >= operation->deadline)
         return error_set(err, ERROR_TIMEOUT, "gpg does not get on");
     return 0;
 }

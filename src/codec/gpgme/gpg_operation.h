@@ -23,11 +23,14 @@
  *  time a person has for a smart card's PIN. */
 #define GPG_STALL_SECONDS 60
 
+/** The same for all that gpg does to find a session key, in seconds. */
+#define GPG_SESSION_KEY_SECONDS 60
+
 /** What gpg has to end when it is told to, before it is killed, in milliseconds. */
 #define GPG_TERMINATION_MS 500
 
 enum gpg_verb {
-    GPG_DECRYPT,
+    GPG_DECRYPT, /* takes off the encryption alone: the packets inside come out as they are */
     GPG_ENCRYPT, /* with a passphrase, as the home's gpg.conf says */
 };
 
@@ -38,6 +41,7 @@ struct gpg_operation_options {
     const struct secure_buffer *passphrase; /* borrowed; NULL: gpg-agent knows or asks */
     bool exports_session_key;               /* into the status */
     unsigned stall_seconds;                 /* 0: GPG_STALL_SECONDS */
+    unsigned total_seconds;                 /* from start to end; 0: without limit */
 };
 
 struct gpg_operation;
@@ -65,7 +69,7 @@ struct gpg_exchange {
  * Waits until gpg takes or gives bytes, or has ended: then both results are 0 and
  * gpg_operation_has_ended is true. Gpg that ends early takes no more input.
  *
- * ERROR_CANCELLED, with nothing lost; ERROR_TIMEOUT once gpg stalls.
+ * ERROR_CANCELLED, with nothing lost; ERROR_TIMEOUT once gpg stalls or its time is up.
  */
 int gpg_operation_exchange(struct gpg_operation *operation, struct gpg_exchange *exchange,
                            struct cancel *cancel, struct error *err);

@@ -57,7 +57,8 @@ int gpg_session_key_find(const char *home, struct secure_arena *arena,
                                                   .home = home,
                                                   .arena = arena,
                                                   .passphrase = passphrase,
-                                                  .exports_session_key = true};
+                                                  .exports_session_key = true,
+                                                  .total_seconds = GPG_SESSION_KEY_SECONDS};
     CLEANUP(gpg_operation_free) struct gpg_operation *operation = NULL;
     CLEANUP(secure_buffer_free) struct secure_buffer *output = NULL;
     const struct gpg_status *status;
@@ -73,5 +74,6 @@ int gpg_session_key_find(const char *home, struct secure_arena *arena,
     if (parse(status->session_key, arena, &ret->key, err) < 0)
         return -1;
     ret->fits = ret->key != NULL && status->bad_keys == 0;
+    ret->lacks_key = gpg_status_lacks_key(status);
     return 0;
 }

@@ -14,12 +14,16 @@
 struct gpg_session_key {
     struct session_key *key; /* NULL when gpg found none, or one of a cipher that we do not have */
     bool fits;               /* it also fits the start of the encrypted data, as far as gpg says */
+    bool lacks_key;          /* none of the PKESK packets is for a key at hand */
 };
 
 /**
  * Asks gpg, with `home` as its GNUPGHOME, about `message`: session key packets and the beginning of
  * an SEIPD packet (version 1; at least 19 octets of its body). `passphrase` is NULL for public keys.
  * The key, which the caller frees, lives in `arena`.
+ *
+ * ERROR_UNAVAILABLE when gpg fails before it has asked for the passphrase; ERROR_TIMEOUT when it
+ * takes over GPG_SESSION_KEY_SECONDS, a person's time for a PIN included.
  */
 int gpg_session_key_find(const char *home, struct secure_arena *arena,
                          const struct secure_buffer *passphrase, const uint8_t *message,

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/gpgme/gpg_status.h"
 
-#include <errno.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
 int gpg_status_init(struct gpg_status *status, struct secure_arena *arena, bool wants_session_key,
@@ -33,27 +31,14 @@ static void take_session_key(struct gpg_status *status, char *arguments)
     explicit_bzero(arguments, length);
 }
 
-static void take_length(struct gpg_status *status, const char *arguments)
-{
-    char *end;
-
-    errno = 0;
-    status->length = strtoull(arguments, &end, 10);
-    status->lengths++;
-    if (errno != 0 || end == arguments)
-        status->errors++;
-}
-
 void gpg_status_add(struct gpg_status *status, const char *keyword, char *arguments)
 {
     static const struct {
         const char *keyword;
         size_t counter;
     } counted[] = {
-        {"PLAINTEXT", offsetof(struct gpg_status, plaintexts)},
         {"DECRYPTION_OKAY", offsetof(struct gpg_status, okays)},
         {"GOODMDC", offsetof(struct gpg_status, good_mdcs)},
-        {"NEWSIG", offsetof(struct gpg_status, signatures)},
         {"END_DECRYPTION", offsetof(struct gpg_status, endings)},
         {"END_ENCRYPTION", offsetof(struct gpg_status, endings)},
         {"ERROR", offsetof(struct gpg_status, errors)},
@@ -64,24 +49,26 @@ void gpg_status_add(struct gpg_status *status, const char *keyword, char *argume
         {"BADMDC", offsetof(struct gpg_status, errors)},
         {"BADARMOR", offsetof(struct gpg_status, errors)},
         {"DECRYPTION_FAILED", offsetof(struct gpg_status, errors)},
-        {"NO_SECKEY", offsetof(struct gpg_status, errors)},
+        {"NO_SECKEY", offsetof(struct gpg_status, missing_keys)},
         {"TRUNCATED", offsetof(struct gpg_status, errors)},
     };
 
     if (strcmp(keyword, "SESSION_KEY") == 0)
         take_session_key(status, arguments);
-    else if (strcmp(keyword, "PLAINTEXT_LENGTH") == 0)
-        take_length(status, arguments);
     for (size_t i = 0; i < sizeof counted / sizeof *counted; i++)
         if (strcmp(keyword, counted[i].keyword) == 0)
             ++*(unsigned *)((char *)status + counted[i].counter);
 }
 
-bool gpg_status_is_sound(const struct gpg_status *status, uint64_t plaintext_size)
+bool gpg_status_is_sound(const struct gpg_status *status)
 {
-    return status->plaintexts == 1 && status->okays == 1 && status->good_mdcs == 1 &&
-           status->endings == 1 && status->errors == 0 && status->lengths <= 1 &&
-           (status->lengths == 0 || status->length == plaintext_size);
+    return status->okays == 1 && status->good_mdcs == 1 && status->endings == 1 &&
+           status->errors == 0;
+}
+
+bool gpg_status_lacks_key(const struct gpg_status *status)
+{
+    return status->missing_keys > 0 && status->bad_keys == 0 && status->session_key[0] == '\0';
 }
 
 bool gpg_status_is_encrypted(const struct gpg_status *status)

@@ -4,6 +4,7 @@
 #include "codec/gpgme/gpg_keyring.h"
 #include "codec/gpgme/gpg_session_key.h"
 #include "codec/gpgme/gpgme_library.h"
+#include "codec/openpgp/message_damaged.h"
 #include "codec/openpgp/packet_header.h"
 #include "codec/openpgp/packet_type.h"
 #include "codec/openpgp/seipd_v1.h"
@@ -50,6 +51,8 @@ static int resolve(struct session_key_resolver *resolver, enum encrypted_data_ki
         gpg_session_key_find(gpg_keyring_use(keyring), arena, NULL, message, message_size, cancel,
                              &found, err) < 0)
         return -1;
+    if (found.key == NULL && !found.lacks_key)
+        return message_damaged(err);
     *ret = found.key;
     return 0;
 }

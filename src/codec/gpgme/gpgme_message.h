@@ -14,8 +14,8 @@ struct gpgme_message {
     uint64_t plaintext_size; /* in bytes */
 };
 
-/** One reference to a message with a copy of `passphrase`. It counts as compressed: gpg does not
- *  say, and it is read forward in any case. */
+/** One reference to a message with a copy of `passphrase`. It counts as compressed, for it is read
+ *  forward in any case. */
 int gpgme_message_new(const struct gpgme_codec *codec, struct secure_arena *arena,
                       const struct secure_buffer *passphrase, size_t packet,
                       uint64_t plaintext_size, struct codec_message **ret, struct error *err);

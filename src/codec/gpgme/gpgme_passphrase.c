@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define CONTROL_D 0x04
+
 int gpgme_passphrase_check(const struct secure_buffer *passphrase, struct error *err)
 {
     const uint8_t *bytes = secure_buffer_bytes(passphrase);
@@ -14,8 +16,10 @@ int gpgme_passphrase_check(const struct secure_buffer *passphrase, struct error 
         return error_set(err, ERROR_KEY_REJECTED,
                          "the gpgme engine takes no passphrase of over %d bytes",
                          GPGME_PASSPHRASE_MAXIMUM_BYTES);
-    if (memchr(bytes, '\n', size) != NULL || memchr(bytes, '\0', size) != NULL)
-        return error_set(err, ERROR_KEY_REJECTED,
-                         "the gpgme engine takes no passphrase with a line feed or a NUL");
+    if (memchr(bytes, '\n', size) != NULL || memchr(bytes, '\0', size) != NULL ||
+        memchr(bytes, CONTROL_D, size) != NULL)
+        return error_set(
+            err, ERROR_KEY_REJECTED,
+            "the gpgme engine takes no passphrase with a line feed, a NUL or a Ctrl-D");
     return 0;
 }

@@ -8,7 +8,8 @@
 /** The longest passphrase that gpg-agent takes, in bytes. */
 #define GPGME_PASSPHRASE_MAXIMUM_BYTES 255
 
-/** ERROR_KEY_REJECTED when it is empty, longer, or holds an LF or a NUL, where gpg would cut it. */
+/** ERROR_KEY_REJECTED when it is empty, longer, or holds an LF or a NUL, where gpg would cut
+ *  it, or a Ctrl-D (04), which gpg takes for the end of everything. */
 int gpgme_passphrase_check(const struct secure_buffer *passphrase, struct error *err);
 
 #endif

@@ -17,6 +17,9 @@
 
 #define PASSPHRASE "correct horse"
 
+/* The packet with "content" in the message: what gpg leaves of it. */
+#define LITERAL_BYTES 15
+
 struct fixture {
     struct gpgme_bed bed;
     struct gnupg_home *home;
@@ -53,18 +56,25 @@ static int teardown(void **state)
     return secure_arena_used(bed_arena()) == 0 ? 0 : -1;
 }
 
-static struct gpg_operation *start(const struct fixture *fixture, unsigned stall_seconds)
+static struct gpg_operation *start_within(const struct fixture *fixture, unsigned stall_seconds,
+                                          unsigned total_seconds)
 {
     const struct gpg_operation_options options = {.verb = GPG_DECRYPT,
                                                   .home = gnupg_home_path(fixture->home),
                                                   .arena = bed_arena(),
                                                   .passphrase = fixture->passphrase,
-                                                  .stall_seconds = stall_seconds};
+                                                  .stall_seconds = stall_seconds,
+                                                  .total_seconds = total_seconds};
     struct gpg_operation *operation = NULL;
     struct error err = ERROR_INIT;
 
     assert_succeeds(gpg_operation_start(&options, &operation, &err));
     return operation;
+}
+
+static struct gpg_operation *start(const struct fixture *fixture, unsigned stall_seconds)
+{
+    return start_within(fixture, stall_seconds, 0);
 }
 
 static struct gpg_exchange wants_output(struct fixture *fixture)
@@ -96,11 +106,15 @@ static void a_sound_message_comes_through(void **state)
     struct fixture *fixture = *state;
     CLEANUP(gpg_operation_free) struct gpg_operation *operation = start(fixture, 0);
 
-    assert_int_equal(finish(fixture, operation, 0), 7);
-    assert_memory_equal(secure_buffer_bytes(fixture->output), "content", 7);
+    assert_int_equal(finish(fixture, operation, 0), LITERAL_BYTES);
+    assert_memory_equal(secure_buffer_bytes(fixture->output),
+                        "\xcb\x0d"
+                        "b",
+                        3);
+    assert_memory_equal(secure_buffer_bytes(fixture->output) + LITERAL_BYTES - 7, "content", 7);
     assert_true(gpg_operation_asked(operation));
     assert_true(gpg_operation_took_all(operation));
-    assert_true(gpg_status_is_sound(gpg_operation_status(operation), 7));
+    assert_true(gpg_status_is_sound(gpg_operation_status(operation)));
 }
 
 static void gpg_gets_no_environment_of_ours_and_a_group_of_its_own(void **state)
@@ -116,7 +130,7 @@ static void gpg_gets_no_environment_of_ours_and_a_group_of_its_own(void **state)
     assert_int_equal(processes_with(gnupg_home_path(fixture->home), &gpg), 1);
     assert_int_equal(processes_with("glancefs-test-secret", NULL), 0);
     assert_int_not_equal(getpgid(gpg), getpgrp());
-    assert_int_equal(finish(fixture, operation, 0), 7);
+    assert_int_equal(finish(fixture, operation, 0), LITERAL_BYTES);
 }
 
 static void a_gpg_that_stalls_is_an_error_and_ended(void **state)
@@ -130,6 +144,46 @@ static void a_gpg_that_stalls_is_an_error_and_ended(void **state)
     assert_int_equal(processes_with(gnupg_home_path(fixture->home), NULL), 1);
     gpg_operation_free(steal(&operation));
     assert_int_equal(processes_with(gnupg_home_path(fixture->home), NULL), 0);
+}
+
+/* Bytes that it takes in between are no excuse. */
+static void a_gpg_whose_time_is_up_is_an_error(void **state)
+{
+    struct fixture *fixture = *state;
+    CLEANUP(gpg_operation_free) struct gpg_operation *operation = start_within(fixture, 0, 1);
+    struct gpg_exchange exchange = wants_output(fixture);
+    struct error err = ERROR_INIT;
+    size_t done = 0;
+    int result = 0;
+
+    while (result == 0) {
+        assert_in_range(done, 0, fixture->message.size - 1);
+        exchange.input = fixture->message.data + done;
+        exchange.input_size = 1;
+        result = gpg_operation_exchange(operation, &exchange, NULL, &err);
+        done += exchange.taken;
+        (void)delay(100, NULL, &(struct error)ERROR_INIT);
+    }
+    assert_int_equal(err.kind, ERROR_TIMEOUT);
+}
+
+/* It is for as long as it takes to kill one that is deaf. */
+static void a_gpg_of_a_thread_that_blocks_signals_hears_its_end(void **state)
+{
+    struct fixture *fixture = *state;
+    struct gpg_operation *operation;
+    sigset_t all, before;
+    uint64_t begin;
+
+    assert_int_equal(sigfillset(&all), 0);
+    assert_int_equal(pthread_sigmask(SIG_SETMASK, &all, &before), 0);
+    operation = start(fixture, 0);
+    assert_true(processes_with_become(gnupg_home_path(fixture->home), 1));
+    begin = clock_monotonic_ns();
+    gpg_operation_free(operation);
+    assert_in_range(clock_monotonic_ns() - begin, 0,
+                    GPG_TERMINATION_MS * (NANOSECONDS_PER_SECOND / 1000) - 1);
+    assert_int_equal(pthread_sigmask(SIG_SETMASK, &before, NULL), 0);
 }
 
 /* It does not hear SIGTERM while it is stopped. */
@@ -178,8 +232,8 @@ static void a_cancelled_wait_ends_at_once_and_loses_nothing(void **state)
     assert_in_range(clock_monotonic_ns() - begin, 0, 10 * NANOSECONDS_PER_SECOND);
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_fails(ERROR_CANCELLED, gpg_operation_exchange(operation, &exchange, cancel, &err));
-    assert_int_equal(finish(fixture, operation, done), 7);
-    assert_true(gpg_status_is_sound(gpg_operation_status(operation), 7));
+    assert_int_equal(finish(fixture, operation, done), LITERAL_BYTES);
+    assert_true(gpg_status_is_sound(gpg_operation_status(operation)));
 }
 
 static void a_gpg_that_dies_ends_the_exchange(void **state)
@@ -192,7 +246,7 @@ static void a_gpg_that_dies_ends_the_exchange(void **state)
     assert_int_equal(processes_with(gnupg_home_path(fixture->home), &gpg), 1);
     assert_int_equal(kill(gpg, SIGKILL), 0);
     assert_int_equal(finish(fixture, operation, 0), 0);
-    assert_false(gpg_status_is_sound(gpg_operation_status(operation), 0));
+    assert_false(gpg_status_is_sound(gpg_operation_status(operation)));
     assert_false(gpg_operation_asked(operation));
 }
 
@@ -230,6 +284,8 @@ int main(void)
         operation_test(a_sound_message_comes_through),
         operation_test(gpg_gets_no_environment_of_ours_and_a_group_of_its_own),
         operation_test(a_gpg_that_stalls_is_an_error_and_ended),
+        operation_test(a_gpg_whose_time_is_up_is_an_error),
+        operation_test(a_gpg_of_a_thread_that_blocks_signals_hears_its_end),
         operation_test(a_gpg_that_ignores_its_end_is_killed),
         operation_test(a_cancelled_wait_ends_at_once_and_loses_nothing),
         operation_test(a_gpg_that_dies_ends_the_exchange),

@@ -154,15 +154,42 @@ static void a_cut_compressed_packet(void **state)
     }
 }
 
+/* gpg takes the end of cut data for the end of a literal that does not say how long it is. */
+static void a_cut_compressed_literal_of_unknown_length(void **state)
+{
+    static const enum framing framings[] = {FRAMING_PARTIAL_512, FRAMING_INDETERMINATE};
+    static const size_t cuts[] = {1, 3, 8, 700};
+    const struct gpgme_bed *bed = *state;
+    CLEANUP(memory_free) uint8_t *content = pseudo_random_bytes(3, 3000);
+
+    for (size_t i = 0; i < ELEMENTS_OF(framings) * ELEMENTS_OF(cuts); i++) {
+        CLEANUP(octets_clear) struct octets literal = {0};
+        CLEANUP(octets_clear) struct octets deflated = {0};
+        CLEANUP(octets_clear) struct octets body = {0};
+        CLEANUP(octets_clear) struct octets packets = {0};
+
+        build_literal(&literal, framings[i / ELEMENTS_OF(cuts)], content, 3000);
+        build_deflate(&deflated, true, literal.data, literal.size);
+        octets_add_u8(&body, 2);
+        octets_add(&body, deflated.data, deflated.size - cuts[i % ELEMENTS_OF(cuts)]);
+        build_packet(&packets, 8, FRAMING_SHORTEST, body.data, body.size);
+        assert_content_refused(bed, &packets);
+    }
+}
+
 #define damage_test(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        damage_test(a_flipped_bit_anywhere),  damage_test(a_cut_anywhere),
-        damage_test(something_behind_it),     damage_test(a_wrong_mdc),
-        damage_test(two_literals_and_none),   damage_test(a_literal_that_ends_outside),
+        damage_test(a_flipped_bit_anywhere),
+        damage_test(a_cut_anywhere),
+        damage_test(something_behind_it),
+        damage_test(a_wrong_mdc),
+        damage_test(two_literals_and_none),
+        damage_test(a_literal_that_ends_outside),
         damage_test(a_cut_compressed_packet),
+        damage_test(a_cut_compressed_literal_of_unknown_length),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

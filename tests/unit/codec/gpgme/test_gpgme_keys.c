@@ -124,7 +124,8 @@ static void a_keyring_without_the_key_gives_none(void **state)
     assert_null(key);
 }
 
-static void damaged_packets_give_no_key(void **state)
+/* Not the same as no key at all: that is what session_key_resolver.h asks for. */
+static void damaged_packets_are_damage(void **state)
 {
     const struct fixture *fixture = *state;
     CLEANUP(session_key_resolver_free) struct session_key_resolver *keys = NULL;
@@ -137,12 +138,48 @@ static void damaged_packets_give_no_key(void **state)
     for (unsigned i = 0; i < 2; i++) {
         struct session_key *key = NULL;
 
-        assert_succeeds(session_key_resolver_resolve(keys, ENCRYPTED_DATA_SEIPD_V1, packets.data,
-                                                     packets.size, bed_arena(), NULL, &key, &err));
-        assert_null(key);
+        assert_fails(ERROR_CORRUPT,
+                     session_key_resolver_resolve(keys, ENCRYPTED_DATA_SEIPD_V1, packets.data,
+                                                  packets.size, bed_arena(), NULL, &key, &err));
+        assert_string_equal(err.message, DAMAGED_MESSAGE);
         /* Then one that is cut inside, with a header that says so. */
         packets.data[5]--;
         packets.size--;
+    }
+}
+
+static int decrypt(const struct fixture *fixture, struct memory_sink_record *record,
+                   struct codec_message **ret, struct error *err)
+{
+    CLEANUP(byte_source_free)
+    struct byte_source *source = memory_source_new(fixture->message, fixture->size, NULL);
+    CLEANUP(secure_buffer_free) struct secure_buffer *secret = bed_passphrase("any");
+    CLEANUP(byte_sink_free) struct byte_sink *sink = memory_sink_new(record, NULL);
+
+    return codec_decrypt(fixture->bed.codec, bed_arena(), source, secret, sink, NULL, ret, err);
+}
+
+/* The packet of somebody whose key is not there, before ours. */
+static void somebody_elses_packet_beside_ours_does_no_harm(void **state)
+{
+    struct fixture *fixture = *state;
+    CLEANUP(octets_clear) struct octets message = {0};
+    struct error err = ERROR_INIT;
+
+    pkesk_of(fixture, &message);
+    message.data[8] ^= 1; /* of the key's id */
+    octets_add(&message, fixture->message, fixture->size);
+    free(fixture->message);
+    fixture->message = steal(&message.data);
+    fixture->size = message.size;
+    for (unsigned i = 0; i < 2; i++) {
+        CLEANUP(memory_sink_record) struct memory_sink_record plain = {0};
+
+        gpgme_bed_open_codec(&fixture->bed, i == 0 ? CODEC_ENGINE_GPGME : CODEC_ENGINE_NATIVE,
+                             fixture->keyring);
+        assert_succeeds(decrypt(fixture, &plain, NULL, &err));
+        assert_int_equal(plain.size, sizeof CONTENT - 1);
+        codecs_free(steal(&fixture->bed.codecs));
     }
 }
 
@@ -170,17 +207,6 @@ static void a_keyring_is_an_absolute_directory(void **state)
     assert_fails(ERROR_INVALID, gpgme_keys_new("keys", &keys, &err));
     assert_fails(ERROR_INVALID, gpgme_keys_new("/nowhere/keys", &keys, &err));
     assert_fails(ERROR_INVALID, gpgme_keys_new("/proc/self/status", &keys, &err));
-}
-
-static int decrypt(const struct fixture *fixture, struct memory_sink_record *record,
-                   struct codec_message **ret, struct error *err)
-{
-    CLEANUP(byte_source_free)
-    struct byte_source *source = memory_source_new(fixture->message, fixture->size, NULL);
-    CLEANUP(secure_buffer_free) struct secure_buffer *secret = bed_passphrase("any");
-    CLEANUP(byte_sink_free) struct byte_sink *sink = memory_sink_new(record, NULL);
-
-    return codec_decrypt(fixture->bed.codec, bed_arena(), source, secret, sink, NULL, ret, err);
 }
 
 static void the_gpgme_engine_opens_it_with_the_keyring(void **state)
@@ -228,7 +254,8 @@ int main(void)
         keys_test(its_agent_is_stopped_when_it_was_not_there),
         keys_test(an_agent_that_was_there_stays),
         keys_test(a_keyring_without_the_key_gives_none),
-        keys_test(damaged_packets_give_no_key),
+        keys_test(damaged_packets_are_damage),
+        keys_test(somebody_elses_packet_beside_ours_does_no_harm),
         keys_test(version_6_is_unsupported),
         keys_test(a_keyring_is_an_absolute_directory),
         keys_test(the_gpgme_engine_opens_it_with_the_keyring),
