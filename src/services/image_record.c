@@ -18,6 +18,7 @@ struct image_record {
     enum image_status status;
     bool has_size;
     uint64_t size_bytes;
+    size_t memory_bytes; /* of this allocation */
     int64_t updated_at;
     enum image_encryption encryption;
     char encryption_format[IMAGE_FORMAT_NAME_BYTES];
@@ -206,15 +207,24 @@ int image_record_from_json(struct json_object *entity, struct image_record **ret
 
     if (measure(entity, &count, &bytes, err) < 0)
         return -1;
+    if (bytes - count * sizeof(struct image_property) > LIMIT_RECORD_BYTES)
+        return error_set(err, ERROR_TOO_LARGE, "a record of %zu bytes, over the limit of %zu",
+                         bytes, LIMIT_RECORD_BYTES);
     record = calloc(1, sizeof *record + bytes);
     if (record == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    record->memory_bytes = sizeof *record + bytes;
     atomic_init(&record->references, 1);
     fill(record, entity, count);
     if (interpret(record, entity, err) < 0)
         return -1;
     *ret = steal(&record);
     return 0;
+}
+
+size_t image_record_memory(const struct image_record *record)
+{
+    return record->memory_bytes;
 }
 
 int image_record_parse(const char *json, size_t size, struct image_record **ret, struct error *err)

@@ -99,11 +99,17 @@ static int parse_strictly(const char *text, size_t size, struct json_object **re
 
 int json_document_parse(const char *text, size_t size, struct json_object **ret, struct error *err)
 {
+    return json_document_parse_within(text, size, LIMIT_RECORD_BYTES, ret, err);
+}
+
+int json_document_parse_within(const char *text, size_t size, size_t limit,
+                               struct json_object **ret, struct error *err)
+{
     CLEANUP(json_object_put) struct json_object *document = NULL;
 
-    if (size > LIMIT_RECORD_BYTES)
+    if (size > limit)
         return error_set(err, ERROR_TOO_LARGE, "%zu bytes of JSON, over the limit of %zu", size,
-                         LIMIT_RECORD_BYTES);
+                         limit);
     if (memchr(text, '\0', size) != NULL)
         return error_set(err, ERROR_INVALID, "not valid JSON: it holds a NUL byte");
     if (parse_strictly(text, size, &document, err) < 0)

@@ -25,6 +25,10 @@ DEFINE_CLEANUP(struct json_object, json_object_put)
  */
 int json_document_parse(const char *text, size_t size, struct json_object **ret, struct error *err);
 
+/** As json_document_parse, for what may be larger: ERROR_TOO_LARGE over `limit` bytes. */
+int json_document_parse_within(const char *text, size_t size, size_t limit,
+                               struct json_object **ret, struct error *err);
+
 /**
  * The text of member `name`, borrowed from `document`; NULL when it is absent or null. Any other
  * type is ERROR_INVALID naming the member.

@@ -13,120 +13,149 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Images a page: 200 records of 2 KiB are well below the cap of one answer. */
+/* Images a page: 200 records of 2 KiB are well below the cap of one page. */
 #define PAGE_IMAGES 200
 
 #define PATH_BYTES (sizeof GLANCE_IMAGES_PATH "?limit=&marker=" + 20 + UUID_TEXT_BYTES)
 
-static int append(struct image_list *list, size_t *capacity, struct image_record *record,
-                  struct error *err)
-{
-    if (list->count == LIMIT_IMAGES)
-        return error_set(err, ERROR_TOO_LARGE, "more than %d images", LIMIT_IMAGES);
-    if (list->count == *capacity) {
-        const size_t larger = *capacity == 0 ? PAGE_IMAGES : 2 * *capacity;
-        struct image_record **records =
-            reallocarray(list->records, larger, sizeof(struct image_record *));
+/* A list that grows page by page. */
+struct listing {
+    struct openstack_session *session;
+    struct cancel *cancel;
+    struct image_list *list;
+    size_t capacity;    /* of list->records */
+    size_t bytes;       /* memory of the records */
+    size_t seen;        /* images, whether they could be read or not */
+    unsigned page_size; /* images to ask for */
+    bool is_complete;
+    char marker[UUID_TEXT_BYTES]; /* id of the last image; empty before the first */
+};
 
-        if (records == NULL)
-            return error_set(err, ERROR_EXHAUSTED, "out of memory");
-        list->records = records;
-        *capacity = larger;
-    }
+/* --- the images of a page --- */
+
+static int grow(struct listing *listing, struct error *err)
+{
+    const size_t larger = listing->capacity == 0 ? PAGE_IMAGES : 2 * listing->capacity;
+    struct image_record **records =
+        reallocarray(listing->list->records, larger, sizeof(struct image_record *));
+
+    if (records == NULL)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    listing->list->records = records;
+    listing->capacity = larger;
+    return 0;
+}
+
+static int append(struct listing *listing, struct image_record *record, struct error *err)
+{
+    struct image_list *list = listing->list;
+
+    listing->bytes += image_record_memory(record);
+    if (listing->bytes > LIMIT_LIST_BYTES)
+        return error_set(err, ERROR_TOO_LARGE, "the records of all images take over %zu bytes",
+                         LIMIT_LIST_BYTES);
+    if (list->count == listing->capacity && grow(listing, err) < 0)
+        return -1;
     list->records[list->count++] = image_record_ref(record);
     return 0;
 }
 
-static int take_image(struct json_object *entity, struct image_list *list, size_t *capacity,
-                      struct error *err)
+static int take_image(struct listing *listing, struct json_object *entity, struct error *err)
 {
     CLEANUP(image_record_unref) struct image_record *record = NULL;
     struct error reason = ERROR_INIT;
 
     if (json_object_is_type(entity, json_type_object) &&
         image_record_from_json(entity, &record, &reason) == 0)
-        return append(list, capacity, record, err);
+        return append(listing, record, err);
     log_debug(GLANCE_NAME ": left out of the list: %s", reason.message);
     return 0;
 }
 
 /* Where the next page starts: the last image's id, also when the rest of its record is bad. */
-static void take_marker(struct json_object *entity, struct glance_page *page)
+static void take_marker(struct json_object *entity, char ret[UUID_TEXT_BYTES])
 {
     struct error ignored = ERROR_INIT;
     const char *id = NULL;
 
-    page->marker[0] = '\0';
+    ret[0] = '\0';
     if (json_object_is_type(entity, json_type_object) &&
         json_document_text(entity, "id", &id, &ignored) == 0 && id != NULL && uuid_is_valid(id))
-        (void)snprintf(page->marker, sizeof page->marker, "%s", id);
+        (void)snprintf(ret, UUID_TEXT_BYTES, "%s", id);
 }
 
-int glance_list_take_page(const char *json, size_t size, struct image_list *list, size_t *capacity,
-                          struct glance_page *ret, struct error *err)
+static int take_images(struct listing *listing, struct json_object *images, struct error *err)
+{
+    const size_t count = json_object_array_length(images);
+    char last[UUID_TEXT_BYTES] = "";
+
+    listing->seen += count;
+    if (listing->seen > LIMIT_IMAGES)
+        return error_set(err, ERROR_TOO_LARGE, "more than %d images", LIMIT_IMAGES);
+    for (size_t i = 0; i < count; i++)
+        if (take_image(listing, json_object_array_get_idx(images, i), err) < 0)
+            return -1;
+    if (count > 0)
+        take_marker(json_object_array_get_idx(images, count - 1), last);
+    if (!listing->is_complete && (last[0] == '\0' || strcmp(last, listing->marker) == 0))
+        return error_set(err, ERROR_INVALID, "it goes on but leads nowhere");
+    (void)snprintf(listing->marker, sizeof listing->marker, "%s", last);
+    return 0;
+}
+
+static int take_page(struct listing *listing, const struct http_response *response,
+                     struct error *err)
 {
     CLEANUP(json_object_put) struct json_object *document = NULL;
     struct json_object *images;
 
-    if (json_document_parse(json, size, &document, err) < 0)
+    if (json_document_parse_within(response->body == NULL ? "" : response->body,
+                                   response->body_size, LIMIT_LIST_PAGE_BYTES, &document, err) < 0)
         return -1;
     images = json_object_object_get(document, "images");
     if (!json_object_is_type(images, json_type_array))
-        return error_set(err, ERROR_INVALID, "no list of images");
-    *ret = (struct glance_page){.count = json_object_array_length(images)};
-    ret->is_last = json_object_object_get(document, "next") == NULL;
-    for (size_t i = 0; i < ret->count; i++) {
-        struct json_object *entity = json_object_array_get_idx(images, i);
-
-        if (take_image(entity, list, capacity, err) < 0)
-            return -1;
-        take_marker(entity, ret);
-    }
-    return 0;
+        return error_set(err, ERROR_INVALID, "there is none");
+    listing->is_complete = json_object_object_get(document, "next") == NULL;
+    return take_images(listing, images, err);
 }
 
-static int get_page(struct openstack_session *session, unsigned limit, const char *marker,
-                    struct cancel *cancel, struct http_response *response, struct error *err)
+/* --- asking --- */
+
+static int get_page(const struct listing *listing, struct http_response *response,
+                    struct error *err)
 {
-    const struct http_request request = {.method = HTTP_GET, .is_repeatable = true};
+    const struct http_request request = {
+        .method = HTTP_GET, .answer_limit = LIMIT_LIST_PAGE_BYTES, .is_repeatable = true};
     char path[PATH_BYTES];
 
-    (void)snprintf(path, sizeof path, GLANCE_IMAGES_PATH "?limit=%u%s%s", limit,
-                   marker[0] == '\0' ? "" : "&marker=", marker);
-    if (openstack_session_request(session, OPENSTACK_IMAGE, path, &request, cancel, response, err) <
-        0)
+    (void)snprintf(path, sizeof path, GLANCE_IMAGES_PATH "?limit=%u%s%s", listing->page_size,
+                   listing->marker[0] == '\0' ? "" : "&marker=", listing->marker);
+    if (openstack_session_request(listing->session, OPENSTACK_IMAGE, path, &request,
+                                  listing->cancel, response, err) < 0)
         return -1;
     return http_response_check(response, GLANCE_NAME, err);
 }
 
-/* A page after `marker`; halves *limit while the answer is too large. */
-static int get_fitting_page(struct openstack_session *session, unsigned *limit, const char *marker,
-                            struct cancel *cancel, struct http_response *response,
-                            struct error *err)
+/* Large records stand among small ones: behind them, pages grow again. */
+static void enlarge_page(struct listing *listing)
 {
-    while (get_page(session, *limit, marker, cancel, response, err) < 0) {
-        if (err->kind != ERROR_TOO_LARGE || *limit == 1)
-            return -1;
-        http_response_clear(response);
-        *limit /= 2;
-    }
-    return 0;
+    listing->page_size =
+        listing->page_size < PAGE_IMAGES / 2 ? 2 * listing->page_size : PAGE_IMAGES;
 }
 
-static int list_page(struct openstack_session *session, unsigned *limit, const char *marker,
-                     struct image_list *list, size_t *capacity, struct cancel *cancel,
-                     struct glance_page *ret, struct error *err)
+static int list_page(struct listing *listing, struct error *err)
 {
     CLEANUP(http_response_clear) struct http_response response = HTTP_RESPONSE_INIT;
 
-    if (get_fitting_page(session, limit, marker, cancel, &response, err) < 0)
-        return -1;
-    if (glance_list_take_page(response.body == NULL ? "" : response.body, response.body_size, list,
-                              capacity, ret, err) < 0)
+    while (get_page(listing, &response, err) < 0) {
+        if (err->kind != ERROR_TOO_LARGE || listing->page_size == 1)
+            return -1;
+        http_response_clear(&response);
+        listing->page_size /= 2;
+    }
+    if (take_page(listing, &response, err) < 0)
         return error_prefix(err, GLANCE_NAME ": list of images");
-    if (!ret->is_last && (ret->marker[0] == '\0' || strcmp(ret->marker, marker) == 0))
-        return error_set(err, ERROR_INVALID,
-                         GLANCE_NAME ": a list of images that goes on but leads nowhere");
+    enlarge_page(listing);
     return 0;
 }
 
@@ -134,22 +163,14 @@ int glance_list(struct openstack_session *session, struct cancel *cancel, struct
                 struct error *err)
 {
     CLEANUP(image_list_free) struct image_list *list = calloc(1, sizeof *list);
-    struct glance_page page = {.is_last = false};
-    unsigned limit = PAGE_IMAGES;
-    size_t capacity = 0;
-    size_t seen = 0;
+    struct listing listing = {
+        .session = session, .cancel = cancel, .list = list, .page_size = PAGE_IMAGES};
 
     if (list == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
-    while (!page.is_last) {
-        const struct glance_page previous = page;
-
-        if (list_page(session, &limit, previous.marker, list, &capacity, cancel, &page, err) < 0)
+    while (!listing.is_complete)
+        if (list_page(&listing, err) < 0)
             return -1;
-        seen += page.count;
-        if (seen > LIMIT_IMAGES)
-            return error_set(err, ERROR_TOO_LARGE, "more than %d images", LIMIT_IMAGES);
-    }
     *ret = steal(&list);
     return 0;
 }

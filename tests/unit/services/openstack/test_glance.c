@@ -85,6 +85,17 @@ static void the_words_of_others_are_an_outage(void **state)
 
 /* --- list --- */
 
+size_t __wrap_image_record_memory(const struct image_record *record);
+
+/* What each record is said to take. */
+static size_t record_memory = 1;
+
+size_t __wrap_image_record_memory(const struct image_record *record)
+{
+    (void)record;
+    return record_memory;
+}
+
 static void pages_follow_each_other(void **state)
 {
     struct service_bed *bed = *state;
@@ -145,18 +156,72 @@ static void a_list_that_leads_nowhere_is_refused(void **state)
     assert_null(list);
 }
 
+/* A page that goes on, with one image that is active and `filler` bytes of nothing. */
+static char *page_with(const char *id, const char *more, size_t filler)
+{
+    char *text = NULL;
+
+    assert_true(asprintf(&text,
+                         ANSWER("200 OK", "{\"images\": [{\"id\": \"%s\", \"status\": \"active\"%s}"
+                                          "], \"next\": \"/\"%*s}"),
+                         id, more, (int)filler, "") > 0);
+    return text;
+}
+
+#define LAST_PAGE ANSWER("200 OK", "{\"images\": []}")
+
 static void a_page_that_is_too_large_is_asked_for_in_parts(void **state)
 {
     struct service_bed *bed = *state;
     CLEANUP(image_list_free) struct image_list *list = NULL;
-    CLEANUP(memory_free) char *large = NULL;
+    CLEANUP(memory_free) char *large = page_with(OTHER_ID, "", LIMIT_LIST_PAGE_BYTES);
+    CLEANUP(memory_free) char *first = page_with(IMAGE_ID, "", 0);
+    CLEANUP(memory_free) char *second = page_with(KEY_ID, "", 0);
     struct error err;
 
-    assert_true(asprintf(&large, ANSWER("200 OK", "%*s{}"), (int)LIMIT_RECORD_BYTES, "") > 0);
-    SCRIPT(bed, large, ANSWER("200 OK", "{\"images\": [" RECORD(IMAGE_ID, "active", "") "]}"));
+    SCRIPT(bed, large, large, first, second, LAST_PAGE);
+    assert_succeeds(image_service_list(bed->images, NULL, &list, &err));
+    assert_int_equal(list->count, 2);
+    assert_asked(bed, 1, "GET /v2/images?limit=100 HTTP");
+    assert_asked(bed, 2, "GET /v2/images?limit=50 HTTP");
+    assert_asked(bed, 3, "GET /v2/images?limit=100&marker=" IMAGE_ID " HTTP");
+    assert_asked(bed, 4, "GET /v2/images?limit=200&marker=" KEY_ID " HTTP");
+}
+
+/* What would be refused when it is asked for alone must not hide the others. */
+static void a_record_that_is_too_large_is_left_out(void **state)
+{
+    struct service_bed *bed = *state;
+    CLEANUP(image_list_free) struct image_list *list = NULL;
+    CLEANUP(memory_free) char *more = NULL;
+    CLEANUP(memory_free) char *large = NULL;
+    CLEANUP(memory_free) char *sound = page_with(OTHER_ID, "", 0);
+    struct error err;
+
+    assert_true(asprintf(&more, ", \"note\": \"%0*d\"", (int)LIMIT_RECORD_BYTES, 7) > 0);
+    large = page_with(IMAGE_ID, more, 0);
+    SCRIPT(bed, large, sound, LAST_PAGE);
     assert_succeeds(image_service_list(bed->images, NULL, &list, &err));
     assert_int_equal(list->count, 1);
-    assert_asked(bed, 1, "GET /v2/images?limit=100 HTTP");
+    assert_string_equal(image_record_id(list->records[0]), OTHER_ID);
+    assert_asked_with(bed, 1, "marker=" IMAGE_ID);
+}
+
+static void a_list_has_a_bound_in_memory(void **state)
+{
+    struct service_bed *bed = *state;
+    CLEANUP(memory_free) char *first = page_with(IMAGE_ID, "", 0);
+    CLEANUP(memory_free) char *second = page_with(OTHER_ID, "", 0);
+    struct image_list *list = NULL;
+    struct error err;
+
+    SCRIPT(bed, first, second, LAST_PAGE, first, second, LAST_PAGE);
+    record_memory = LIMIT_LIST_BYTES / 2;
+    assert_succeeds(image_service_list(bed->images, NULL, &list, &err));
+    image_list_free(steal(&list));
+    record_memory++;
+    assert_fails(ERROR_TOO_LARGE, image_service_list(bed->images, NULL, &list, &err));
+    assert_null(list);
 }
 
 /* --- remove --- */
@@ -185,6 +250,8 @@ int main(void)
         glance_test(a_bad_record_is_left_out_and_still_leads_on),
         glance_test(a_list_that_leads_nowhere_is_refused),
         glance_test(a_page_that_is_too_large_is_asked_for_in_parts),
+        glance_test(a_record_that_is_too_large_is_left_out),
+        glance_test(a_list_has_a_bound_in_memory),
         glance_test(an_image_is_deleted),
     };
 
