@@ -15,7 +15,7 @@ struct compressed {
     uint64_t consumed; /* bytes of the body up to the end of the compressed stream */
     uint64_t padding;  /* bytes of the body after that */
     struct decompressor *decompressor; /* NULL for stored data */
-    bool may_be_padded;
+    enum compression_id algorithm;
     bool has_ended; /* the compressed stream has */
 };
 
@@ -70,14 +70,14 @@ static uint64_t padme(uint64_t length)
     return (length + mask) & ~mask;
 }
 
-/* Nothing may follow the compressed stream, with one exception: by default sq 0.x hides the length of a
- * message by random octets after the end of raw DEFLATE data, as many as make a Padmé length. */
+/* Nothing may follow the compressed stream, with one exception: by default sq 0.x hides the length of
+ * a message by random octets after the end of raw DEFLATE data, as many as make a Padmé length. */
 static int finish_body(struct compressed *compressed, struct cancel *cancel, struct error *err)
 {
     const uint8_t *bytes;
     size_t size;
 
-    if (!compressed->may_be_padded)
+    if (compressed->algorithm != COMPRESSION_ID_ZIP)
         return packet_body_finish(compressed->body, cancel, err);
     do {
         if (packet_body_peek(compressed->body, cancel, &bytes, &size, err) < 0)
@@ -113,6 +113,7 @@ static const struct byte_stream_ops compressed_ops = {.read = read_compressed};
 static int start(struct compressed *compressed, struct secure_arena *arena, uint8_t algorithm,
                  struct error *err)
 {
+    compressed->algorithm = algorithm;
     switch (algorithm) {
     case COMPRESSION_ID_UNCOMPRESSED:
         compressed->stream.ops = &stored_ops;
@@ -121,7 +122,6 @@ static int start(struct compressed *compressed, struct secure_arena *arena, uint
     case COMPRESSION_ID_ZLIB:
     case COMPRESSION_ID_BZIP2:
         compressed->stream.ops = &compressed_ops;
-        compressed->may_be_padded = algorithm == COMPRESSION_ID_ZIP;
         return decompressor_new(algorithm, arena, &compressed->decompressor, err);
     default:
         return error_set(err, ERROR_UNSUPPORTED, "compression algorithm %u is not supported",
@@ -160,7 +160,7 @@ struct byte_stream *compressed_stream(struct compressed *compressed)
     return &compressed->stream;
 }
 
-bool compressed_is_stored(const struct compressed *compressed)
+enum compression_id compressed_algorithm(const struct compressed *compressed)
 {
-    return compressed->decompressor == NULL;
+    return compressed->algorithm;
 }

@@ -6,6 +6,7 @@
 #ifndef CODEC_OPENPGP_COMPRESSED_H
 #define CODEC_OPENPGP_COMPRESSED_H
 
+#include "codec/openpgp/algorithm.h"
 #include "codec/openpgp/packet_body.h"
 
 struct compressed;
@@ -29,7 +30,7 @@ DEFINE_CLEANUP(struct compressed, compressed_free)
 /** The content, plain. */
 struct byte_stream *compressed_stream(struct compressed *compressed);
 
-/** True for the algorithm "uncompressed". */
-bool compressed_is_stored(const struct compressed *compressed);
+/** The algorithm, one that is supported. */
+enum compression_id compressed_algorithm(const struct compressed *compressed);
 
 #endif

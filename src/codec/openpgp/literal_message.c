@@ -29,6 +29,7 @@ struct literal_message {
     struct packet_level levels[LIMIT_PACKET_NESTING]; /* the encryption is the outermost */
     size_t depth;                                     /* levels in use */
     bool is_compressed;
+    bool has_bzip2;
 };
 
 static struct packet_level *innermost(struct literal_message *message)
@@ -71,15 +72,28 @@ static int next_packet(struct packet_level *level, struct cancel *cancel, bool *
     }
 }
 
+/* BZip2's state is a large part of the locked memory that a user may have. */
+static int check_bzip2(struct literal_message *message, const struct compressed *compressed,
+                       struct error *err)
+{
+    if (compressed_algorithm(compressed) != COMPRESSION_ID_BZIP2)
+        return 0;
+    if (message->has_bzip2)
+        return error_set(err, ERROR_TOO_LARGE, "BZip2 data is nested");
+    message->has_bzip2 = true;
+    return 0;
+}
+
 static int enter_compressed(struct literal_message *message, struct cancel *cancel,
                             struct error *err)
 {
     struct packet_level *level = innermost(message);
 
     if (compressed_new(&level->body, message->arena, message->plaintext_bytes, cancel,
-                       &level->compressed, err) < 0)
+                       &level->compressed, err) < 0 ||
+        check_bzip2(message, level->compressed, err) < 0)
         return -1;
-    if (!compressed_is_stored(level->compressed))
+    if (compressed_algorithm(level->compressed) != COMPRESSION_ID_UNCOMPRESSED)
         message->is_compressed = true;
     return enter_level(message, compressed_stream(level->compressed), err);
 }

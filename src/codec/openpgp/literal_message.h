@@ -26,8 +26,9 @@ struct literal_message;
  * what was read of it, for the limit on expansion. Buffers live in `arena`.
  *
  * The uniform error: malformed, or no literal. ERROR_UNSUPPORTED: a signed message, encryption
- * inside the encryption, a compression that we do not have. ERROR_TOO_LARGE: nested too deeply.
- * Neither of the last two may reach a caller who has not verified the MDC: see openpgp_decrypt.c.
+ * inside the encryption, a compression that we do not have. ERROR_TOO_LARGE: nested too deeply,
+ * or BZip2 data inside BZip2 data. Neither of the last two may reach a caller who has not verified
+ * the MDC: see confirm_refusal in openpgp_stream.c.
  */
 int literal_message_new(struct byte_stream *plaintext, const uint64_t *plaintext_bytes,
                         struct secure_arena *arena, struct cancel *cancel,

@@ -23,8 +23,9 @@
 struct openpgp_stream;
 
 /**
- * Opens the message in `ciphertext` (borrowed), up to the beginning of its plaintext. Arena: at most
- * 1.5 MiB, without compression 0.6 MiB; with AEAD a chunk more, up to 4 MiB. With `discards` nobody
+ * Opens the message in `ciphertext` (borrowed), up to the beginning of its plaintext. Arena: 784 KiB,
+ * with compression up to 1.5 MiB, with BZip2 up to 5 MiB; AEAD data need 512 KiB less and a chunk, of
+ * up to 4 MiB, more. With `discards` nobody
  * uses the plaintext that reads give: other candidates may be tried up to the end, and `means` are
  * borrowed until then, else for this call. Errors as codec_decrypt.
  */

@@ -161,6 +161,21 @@ static void nests_as_deep_as_the_limit_and_no_deeper(void **state)
     }
 }
 
+/* Each level would take 3.6 MiB of locked memory. */
+static void bzip2_data_in_bzip2_data_is_too_large(void **state)
+{
+    CLEANUP(octets_clear) struct octets once = {0};
+    CLEANUP(octets_clear) struct octets zipped = {0};
+    CLEANUP(octets_clear) struct octets twice = {0};
+
+    (void)state;
+    build_nested(&once, 1, 3);
+    build_compressed(&zipped, FRAMING_SHORTEST, 1, once.data, once.size);
+    assert_content(&zipped, "content", true);
+    build_compressed(&twice, FRAMING_SHORTEST, 3, zipped.data, zipped.size);
+    assert_message_fails(&twice, ERROR_TOO_LARGE, "BZip2");
+}
+
 static void any_packet_after_the_literal_but_ignorable_ones_is_damage(void **state)
 {
     static const struct {
@@ -343,6 +358,7 @@ int main(void)
         bed_test(steps_over_packets_that_readers_ignore),
         bed_test(steps_over_ignorable_packets_after_the_literal),
         bed_test(nests_as_deep_as_the_limit_and_no_deeper),
+        bed_test(bzip2_data_in_bzip2_data_is_too_large),
         bed_test(any_packet_after_the_literal_but_ignorable_ones_is_damage),
         bed_test(no_literal_is_damage),
         bed_test(a_literal_longer_or_shorter_than_its_container_is_damage),

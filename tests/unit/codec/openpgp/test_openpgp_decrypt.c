@@ -2,6 +2,7 @@
 /* Whole messages, sound and hostile, through codec_decrypt and a second read. */
 #include "codec/openpgp/openpgp_decrypt.h"
 
+#include "codec/openpgp/literal_message.h"
 #include "codec_bed.h"
 #include "glancefs/limits.h"
 
@@ -436,6 +437,49 @@ static void every_shortage_of_locked_memory_is_told(void **state)
     assert_in_range(left, 0, 2 * MIB);
 }
 
+/* What openpgp_stream.h promises, for the dearest content of each kind: long enough for a lane, in as
+ * many containers as there may be, of which one may be BZip2. */
+static void locked_memory_is_bounded(void **state)
+{
+    static const struct {
+        unsigned outer, inner; /* compression algorithms */
+        int levels;
+        size_t most;
+    } cases[] = {
+        {.levels = 0, .most = 784 * KIB},
+        {.outer = 1, .inner = 2, .levels = LIMIT_PACKET_NESTING - 1, .most = 3 * MIB / 2},
+        {.outer = 1, .inner = 3, .levels = LIMIT_PACKET_NESTING - 1, .most = 5 * MIB},
+    };
+    const size_t size = 2 * MIB;
+    CLEANUP(memory_free) uint8_t *content = pseudo_random_bytes(24, size);
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
+        CLEANUP(octets_clear) struct octets packets = {0};
+        CLEANUP(octets_clear) struct octets message = {0};
+        struct error err = ERROR_INIT;
+        struct bed_hoard hoard;
+        int result;
+
+        build_literal(&packets, FRAMING_SHORTEST, content, size);
+        for (int level = 0; level < cases[i].levels; level++) {
+            struct octets wrapped = {0};
+
+            build_compressed(&wrapped, FRAMING_SHORTEST,
+                             level == 0 ? cases[i].inner : cases[i].outer, packets.data,
+                             packets.size);
+            octets_clear(&packets);
+            packets = wrapped;
+        }
+        build_message_around(&message, PASSPHRASE, packets.data, packets.size);
+        bed_hoard_memory(&hoard, cases[i].most + LITERAL_MESSAGE_PIECE_BYTES);
+        result = bed_decrypt(message.data, message.size, PASSPHRASE, NULL, NULL, &err);
+        bed_give_back(&hoard);
+        if (result < 0)
+            fail_msg("case number %zu: %s", i, err.message);
+    }
+}
+
 static void tells_size_and_compression(void **state)
 {
     (void)state;
@@ -476,6 +520,7 @@ int main(void)
         bed_test(a_failing_sink_is_told_as_it_is),
         bed_test(a_cancelled_decryption_ends),
         bed_test(every_shortage_of_locked_memory_is_told),
+        bed_test(locked_memory_is_bounded),
         bed_test(tells_size_and_compression),
     };
 
