@@ -32,8 +32,9 @@ struct piece_lane;
 
 /**
  * Starts a thread that calls `work` for the bytes of each piece, a KiB at a time (the last call for
- * a piece may have less), to work on them in place. What `context` points to is the thread's while anything is on the lane, the owner's while piece_lane_take says
- * that nothing is. ERROR_EXHAUSTED without memory or thread: the owner then does the work himself.
+ * a piece may have less), to work on them in place. What `context` points to is the thread's while
+ * anything is on the lane, the owner's while piece_lane_take says that nothing is. ERROR_EXHAUSTED
+ * without memory or thread: the owner then does the work himself.
  */
 int piece_lane_new(struct secure_arena *arena,
                    void (*work)(void *context, uint8_t *bytes, size_t size), void *context,

@@ -27,7 +27,7 @@ struct lookahead {
 int lookahead_new(struct byte_stream *below, struct secure_arena *arena, size_t capacity,
                   struct lookahead **ret, struct error *err);
 
-/** Wipes and frees; NULL is allowed. */
+/** Frees; NULL is allowed. What lies in an arena is wiped by that. */
 void lookahead_free(struct lookahead *lookahead);
 DEFINE_CLEANUP(struct lookahead, lookahead_free)
 

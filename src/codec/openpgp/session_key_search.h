@@ -41,9 +41,9 @@ bool session_key_search_has_choice(const struct session_key_search *search);
 
 /**
  * The next candidate: from the SKESKs in their order, then from the resolver, then those that are
- * doubtful (see session_key_fits). Its `algorithm` is
- * the cipher to decrypt with, whatever the kind. All key derivations of a search together may take
- * LIMIT_DERIVATION_SECONDS of CPU; at most LIMIT_SESSION_KEY_CANDIDATES are given.
+ * doubtful (see session_key_fits). Its `algorithm` is the cipher to decrypt with, whatever the kind.
+ * All key derivations of a search together may take LIMIT_DERIVATION_SECONDS of CPU; at most
+ * LIMIT_SESSION_KEY_CANDIDATES are given.
  *
  * The uniform error when there is none (left), after which the search stays at its end.
  * ERROR_UNSUPPORTED, at the first call only: no packet is of a kind that we can use.
