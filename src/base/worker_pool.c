@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/worker_pool.h"
 
+#include "base/spin_wait.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,17 +18,36 @@
 struct worker_pool {
     const char *name;
     unsigned max_threads;
+    bool is_alert; /* constant once there are threads */
     pthread_attr_t attributes;
     pthread_mutex_t mutex;   /* guards everything below; never held while a job runs */
     pthread_cond_t arrived;  /* a job came, or the pool is closing */
     pthread_cond_t finished; /* a thread ended */
     struct job *first;
     struct job **last;
-    unsigned queued;
+    atomic_uint queued; /* changed with the lock held */
     unsigned idle;
     unsigned threads;
     bool closing;
 };
+
+/* Until a job may have come, or some seconds without one have passed: false. Called and returns
+ * locked. */
+static bool wait_for_job(struct worker_pool *pool, const struct timespec *deadline)
+{
+    int result = 0;
+
+    pool->idle++;
+    if (pool->is_alert) {
+        (void)pthread_mutex_unlock(&pool->mutex);
+        spin_wait_while(&pool->queued, 0);
+        (void)pthread_mutex_lock(&pool->mutex);
+    }
+    if (pool->first == NULL && !pool->closing)
+        result = pthread_cond_timedwait(&pool->arrived, &pool->mutex, deadline);
+    pool->idle--;
+    return result != ETIMEDOUT || pool->first != NULL;
+}
 
 /* Takes the next job; NULL when the thread should end. Called and returns locked. */
 static struct job *next_job(struct worker_pool *pool)
@@ -36,21 +58,14 @@ static struct job *next_job(struct worker_pool *pool)
     (void)clock_gettime(CLOCK_MONOTONIC, &deadline);
     deadline.tv_sec += IDLE_SECONDS;
     while (pool->first == NULL) {
-        int result = 0;
-
-        if (pool->closing)
-            return NULL;
-        pool->idle++;
-        result = pthread_cond_timedwait(&pool->arrived, &pool->mutex, &deadline);
-        pool->idle--;
-        if (result == ETIMEDOUT && pool->first == NULL)
+        if (pool->closing || !wait_for_job(pool, &deadline))
             return NULL;
     }
     job = pool->first;
     pool->first = job->next;
     if (pool->first == NULL)
         pool->last = &pool->first;
-    pool->queued--;
+    atomic_fetch_sub(&pool->queued, 1);
     return job;
 }
 
@@ -112,12 +127,17 @@ int worker_pool_new(const char *name, unsigned max_threads, struct worker_pool *
     return 0;
 }
 
+void worker_pool_stay_alert(struct worker_pool *pool)
+{
+    pool->is_alert = true;
+}
+
 int worker_pool_submit(struct worker_pool *pool, struct job *job, struct error *err)
 {
     int result = 0;
 
     (void)pthread_mutex_lock(&pool->mutex);
-    if (pool->queued >= pool->idle && pool->threads < pool->max_threads)
+    if (atomic_load(&pool->queued) >= pool->idle && pool->threads < pool->max_threads)
         result = start_thread(pool);
     if (pool->threads == 0) {
         (void)pthread_mutex_unlock(&pool->mutex);
@@ -127,7 +147,7 @@ int worker_pool_submit(struct worker_pool *pool, struct job *job, struct error *
     job->next = NULL;
     *pool->last = job;
     pool->last = &job->next;
-    pool->queued++;
+    atomic_fetch_add(&pool->queued, 1);
     (void)pthread_cond_signal(&pool->arrived);
     (void)pthread_mutex_unlock(&pool->mutex);
     return 0;

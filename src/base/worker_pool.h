@@ -21,6 +21,10 @@ struct worker_pool;
 int worker_pool_new(const char *name, unsigned max_threads, struct worker_pool **ret,
                     struct error *err);
 
+/** Lets threads look for the next job for a moment before they sleep (base/spin_wait.h): for short
+ *  jobs that come one after the other. Before the first job. */
+void worker_pool_stay_alert(struct worker_pool *pool);
+
 /** Queues `job`. ERROR_EXHAUSTED only when not even one thread can be started. */
 int worker_pool_submit(struct worker_pool *pool, struct job *job, struct error *err);
 

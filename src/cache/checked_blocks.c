@@ -2,10 +2,12 @@
 #include "cache/checked_blocks.h"
 
 #include "base/file_source.h"
+#include "base/spin_wait.h"
 #include "base/worker_pool.h"
 #include "glancefs/limits.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -20,7 +22,8 @@ struct entry {
     struct job job;             /* of a block that is loaded in the background */
     struct checked_blocks *blocks;
     struct byte_source *file; /* borrowed, while it is loaded so */
-    enum entry_state state;   /* guarded by the blocks' mutex, as are references and next */
+    atomic_uint state;        /* enum entry_state; changed with the blocks' mutex held, which guards
+                                 references and next, too */
     struct cache_object *object;
     uint64_t number;
     uint8_t *memory;
@@ -48,6 +51,7 @@ int checked_blocks_new(struct checked_blocks **ret, struct error *err)
         checked_blocks_free(blocks);
         return -1;
     }
+    worker_pool_stay_alert(blocks->loaders);
     *ret = blocks;
     return 0;
 }
@@ -179,7 +183,7 @@ static int take_memory(struct checked_blocks *blocks, struct entry **ret, struct
             return error_set(err, ERROR_EXHAUSTED, "out of memory");
         entry->memory = memory;
     }
-    entry->state = ENTRY_LOADED;
+    atomic_store(&entry->state, ENTRY_LOADED);
     *ret = steal(&entry);
     return 0;
 }
@@ -250,7 +254,7 @@ static void load_ahead(struct job *job)
     const bool is_loaded = load(entry, entry->file, false, NULL, &ignored) == 0;
 
     (void)pthread_mutex_lock(&blocks->mutex);
-    entry->state = is_loaded ? ENTRY_LOADED : ENTRY_FAILED;
+    atomic_store(&entry->state, is_loaded ? ENTRY_LOADED : ENTRY_FAILED);
     if (is_loaded)
         last = list(blocks, entry);
     unused = unref(blocks, entry);
@@ -279,7 +283,7 @@ struct checked_block *checked_blocks_start(struct checked_blocks *blocks,
     entry->job.run = load_ahead;
     entry->blocks = blocks;
     entry->file = file;
-    entry->state = ENTRY_LOADING;
+    atomic_store(&entry->state, ENTRY_LOADING);
     entry->references = 2; /* the caller's and the job's */
     if (worker_pool_submit(blocks->loaders, &entry->job, &ignored) == 0)
         return &entry->block;
@@ -295,10 +299,11 @@ bool checked_blocks_finish(struct checked_blocks *blocks, struct checked_block *
 
     if (block == NULL)
         return false;
+    spin_wait_while(&entry->state, ENTRY_LOADING);
     (void)pthread_mutex_lock(&blocks->mutex);
-    while (entry->state == ENTRY_LOADING)
+    while (atomic_load(&entry->state) == ENTRY_LOADING)
         (void)pthread_cond_wait(&blocks->changed, &blocks->mutex);
-    is_loaded = entry->state == ENTRY_LOADED;
+    is_loaded = atomic_load(&entry->state) == ENTRY_LOADED;
     if (!is_loaded)
         unused = unref(blocks, entry);
     (void)pthread_mutex_unlock(&blocks->mutex);

@@ -86,6 +86,8 @@ static void freeing_waits_for_what_was_submitted(void **state)
         struct error err = ERROR_INIT;
 
         assert_succeeds(worker_pool_new("free", threads, &pool, &err));
+        if (threads % 2 == 0)
+            worker_pool_stay_alert(pool);
         for (unsigned i = 0; i < ELEMENTS_OF(jobs); i++) {
             jobs[i] = (struct counted_job){
                 .job.run = run_counted, .runs = &runs, .disordered = &disordered};
