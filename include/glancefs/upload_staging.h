@@ -132,6 +132,7 @@ int upload_staging_list(struct upload_staging *staging, struct upload_info **ret
  * (NULL for the same), with the same retries, until it is active, refused for good, or cancelled.
  * Also one that failed before. What another target answers is not remembered.
  *
+ * ERROR_TIMEOUT when the image has been saved for so long after an attempt that it may never end;
  * ERROR_BUSY when somebody else is sending it, ERROR_NOT_FOUND when there is none, ERROR_CORRUPT or
  * ERROR_UNSUPPORTED when its journal cannot be read; else the error of who refused.
  */

@@ -165,11 +165,11 @@ static bool add_properties(struct json_object *object, const struct upload_journ
     return add(object, "properties", properties);
 }
 
-static struct json_object *to_json(const struct upload_journal *journal)
+static struct json_object *to_json(const struct upload_journal *journal, uint64_t version)
 {
     CLEANUP(json_object_put) struct json_object *object = json_object_new_object();
 
-    if (object == NULL || !add_number(object, "version", UPLOAD_JOURNAL_VERSION) ||
+    if (object == NULL || !add_number(object, "version", version) ||
         !add_text(object, "image_id", journal->image_id) ||
         !add_text(object, "cloud", journal->cloud) ||
         !add_text(object, "project_id", journal->project_id) ||
@@ -180,16 +180,17 @@ static struct json_object *to_json(const struct upload_journal *journal)
         !add_number(object, "sealed_at", (uint64_t)journal->sealed_at) ||
         !add_text(object, "state", journal->failed ? STATE_FAILED : STATE_SEALED) ||
         !add_number(object, "attempts", journal->attempts) ||
+        (version > 1 && !add_number(object, "saving_since", (uint64_t)journal->saving_since)) ||
         !add_text(object, "error_kind", error_kind_name(journal->last_error.kind)) ||
         !add_text(object, "error", journal->last_error.message))
         return NULL;
     return steal(&object);
 }
 
-static int print(const struct upload_journal *journal, char **ret, size_t *ret_size,
-                 struct error *err)
+static int print(const struct upload_journal *journal, uint64_t version, char **ret,
+                 size_t *ret_size, struct error *err)
 {
-    CLEANUP(json_object_put) struct json_object *object = to_json(journal);
+    CLEANUP(json_object_put) struct json_object *object = to_json(journal, version);
     const char *text = object == NULL
                            ? NULL
                            : json_object_to_json_string_ext(
@@ -213,7 +214,7 @@ int upload_journal_print(const struct upload_journal *journal, char **ret, size_
     struct error reason = ERROR_INIT;
     size_t size;
 
-    if (print(journal, &text, &size, err) < 0)
+    if (print(journal, UPLOAD_JOURNAL_VERSION, &text, &size, err) < 0)
         return -1;
     if (size > LIMIT_RECORD_BYTES)
         return error_set(err, ERROR_TOO_LARGE, "the journal is over %zu bytes", LIMIT_RECORD_BYTES);
@@ -284,32 +285,36 @@ static int take_hex(struct json_object *object, const char *name, char *ret, siz
     return 0;
 }
 
-static int take_version(struct json_object *object, struct error *err)
+static int take_version(struct json_object *object, uint64_t *ret, struct error *err)
 {
     uint64_t version;
 
     if (take_number(object, "version", INT64_MAX, &version, err) < 0)
         return -1;
+    *ret = version;
     if (version > UPLOAD_JOURNAL_VERSION)
         return error_set(err, ERROR_UNSUPPORTED,
                          "the journal has format version %" PRIu64 ", this glancefs knows up to %d",
                          version, UPLOAD_JOURNAL_VERSION);
-    return version == UPLOAD_JOURNAL_VERSION ? 0 : damaged(err, "version");
+    return version > 0 ? 0 : damaged(err, "version");
 }
 
-static int take_numbers(struct json_object *object, struct upload_journal *journal,
-                        struct error *err)
+static int take_numbers(struct json_object *object, uint64_t version,
+                        struct upload_journal *journal, struct error *err)
 {
     uint64_t sealed_at;
     uint64_t attempts;
+    uint64_t saving_since = 0;
 
     if (take_number(object, "stored_bytes", INT64_MAX, &journal->stored_bytes, err) < 0 ||
         take_number(object, "plaintext_bytes", INT64_MAX, &journal->plaintext_bytes, err) < 0 ||
         take_number(object, "sealed_at", INT64_MAX, &sealed_at, err) < 0 ||
-        take_number(object, "attempts", UINT32_MAX, &attempts, err) < 0)
+        take_number(object, "attempts", UINT32_MAX, &attempts, err) < 0 ||
+        (version > 1 && take_number(object, "saving_since", INT64_MAX, &saving_since, err) < 0))
         return -1;
     journal->sealed_at = (int64_t)sealed_at;
     journal->attempts = (unsigned)attempts;
+    journal->saving_since = (int64_t)saving_since;
     return 0;
 }
 
@@ -368,7 +373,8 @@ static int take_properties(struct json_object *object, struct upload_journal *jo
     return 0;
 }
 
-static int from_json(struct json_object *object, struct upload_journal **ret, struct error *err)
+static int from_json(struct json_object *object, uint64_t version, struct upload_journal **ret,
+                     struct error *err)
 {
     CLEANUP(upload_journal_free) struct upload_journal *journal = NULL;
     const char *id;
@@ -381,7 +387,7 @@ static int from_json(struct json_object *object, struct upload_journal **ret, st
         upload_journal_new(id, cloud, project_id, &journal, err) < 0 ||
         take_hex(object, "sha512", journal->sha512, sizeof journal->sha512, err) < 0 ||
         take_hex(object, "md5", journal->md5, sizeof journal->md5, err) < 0 ||
-        take_numbers(object, journal, err) < 0 || take_state(object, journal, err) < 0 ||
+        take_numbers(object, version, journal, err) < 0 || take_state(object, journal, err) < 0 ||
         take_properties(object, journal, err) < 0)
         return -1;
     *ret = steal(&journal);
@@ -389,13 +395,13 @@ static int from_json(struct json_object *object, struct upload_journal **ret, st
 }
 
 /* Finds unknown and doubled members, trailing bytes, cut numbers and texts all at once. */
-static int check_canonical(const struct upload_journal *journal, const char *text, size_t size,
-                           struct error *err)
+static int check_canonical(const struct upload_journal *journal, uint64_t version, const char *text,
+                           size_t size, struct error *err)
 {
     CLEANUP(memory_free) char *ours = NULL;
     size_t our_size;
 
-    if (print(journal, &ours, &our_size, err) < 0)
+    if (print(journal, version, &ours, &our_size, err) < 0)
         return -1;
     if (our_size != size || memcmp(ours, text, size) != 0)
         return damaged(err, "it is not as it was written");
@@ -407,9 +413,11 @@ int upload_journal_parse(const char *id, const char *text, size_t size, struct u
 {
     CLEANUP(json_object_put) struct json_object *object = NULL;
     CLEANUP(upload_journal_free) struct upload_journal *journal = NULL;
+    uint64_t version;
 
-    if (parse_json(text, size, &object, err) < 0 || take_version(object, err) < 0 ||
-        from_json(object, &journal, err) < 0 || check_canonical(journal, text, size, err) < 0)
+    if (parse_json(text, size, &object, err) < 0 || take_version(object, &version, err) < 0 ||
+        from_json(object, version, &journal, err) < 0 ||
+        check_canonical(journal, version, text, size, err) < 0)
         return -1;
     if (strcmp(journal->image_id, id) != 0)
         return damaged(err, "it names another image");

@@ -3,7 +3,7 @@
  * The journal of one sealed upload: what it is, where it belongs, and how far it came. One JSON
  * object per file, made to be read by people too. It holds ids, sizes and hashes; no key.
  *
- * Reading is strict: a text that this version would not have written in the very same bytes is
+ * Reading is strict: a text that its version would not have written in the very same bytes is
  * damaged, whatever JSON may make of it.
  */
 #ifndef CACHE_UPLOAD_JOURNAL_H
@@ -18,8 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** The format this version writes and reads. */
-#define UPLOAD_JOURNAL_VERSION 1
+/** The format this version writes. It reads version 1, too, which has no `saving_since`. */
+#define UPLOAD_JOURNAL_VERSION 2
 
 /** Hexadecimal digits of the hashes, with a NUL. */
 #define SHA512_TEXT_BYTES (2 * 64 + 1)
@@ -35,7 +35,9 @@ struct upload_journal {
     char md5[MD5_TEXT_BYTES];
     int64_t sealed_at; /* seconds since the epoch */
     unsigned attempts; /* how often its data was sent */
-    bool failed;       /* refused for good, for the reason `last_error` */
+    int64_t
+        saving_since; /* when the image was first seen being saved after an attempt; 0: it is not */
+    bool failed;      /* refused for good, for the reason `last_error` */
     struct error last_error;
     struct image_property *properties; /* to set before the data; both strings owned */
     size_t property_count;

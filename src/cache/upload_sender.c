@@ -6,12 +6,11 @@
 #include "cache/upload_match.h"
 #include "cache/upload_source.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
-/* How long an image may be seen being saved after an attempt of ours. */
+/* How long an image may be seen being saved after an attempt of ours, and not be called stuck. */
 #define STUCK_SECONDS 900
 
 struct upload_sender {
@@ -19,6 +18,7 @@ struct upload_sender {
     struct upload_journal *journal;
     int fd; /* .data, locked */
     char target[UUID_TEXT_BYTES];
+    int64_t saving_since; /* when the target was first seen being saved; 0: it is not */
 };
 
 /* --- taking it in hand --- */
@@ -36,6 +36,12 @@ static int lock_data(struct upload_sender *sender, const char *id, struct error 
     if (err->kind == ERROR_BUSY)
         return error_set(err, ERROR_BUSY, "the upload of image %s is in use", id);
     return -1;
+}
+
+/* The journal is about its own image: what another target answers is not recorded. */
+static bool is_own_target(const struct upload_sender *sender)
+{
+    return strcmp(sender->target, sender->journal->image_id) == 0;
 }
 
 static int take_in_hand(struct upload_sender *sender, const char *id, struct error *err)
@@ -62,6 +68,8 @@ int upload_sender_new(const struct staging_owner *owner, const char *id, const c
     (void)snprintf(sender->target, sizeof sender->target, "%s", target == NULL ? id : target);
     if (take_in_hand(sender, id, err) < 0)
         return -1;
+    if (is_own_target(sender))
+        sender->saving_since = sender->journal->saving_since;
     *ret = steal(&sender);
     return 0;
 }
@@ -89,14 +97,16 @@ const struct upload_journal *upload_sender_journal(const struct upload_sender *s
 /* --- what the image's record tells --- */
 
 enum finding {
-    FINDING_QUEUED, /* it waits for its data */
-    FINDING_OURS,   /* active with our bytes */
-    FINDING_UNSURE, /* look again later; *err says why */
-    FINDING_FINAL,  /* it can never become ours; *err says why */
+    FINDING_QUEUED,  /* it waits for its data */
+    FINDING_OURS,    /* active with our bytes */
+    FINDING_UNSURE,  /* look again later; *err says why */
+    FINDING_STUCK,   /* as before, but for so long that people should know */
+    FINDING_REFUSED, /* the service does not take it like this; *err says why */
+    FINDING_LOST,    /* the image can never become ours; *err says why */
 };
 
 /* Kinds that a repetition does not change. */
-static bool is_final(enum error_kind kind)
+static bool is_refusal(enum error_kind kind)
 {
     switch (kind) {
     case ERROR_NOT_FOUND:
@@ -126,40 +136,38 @@ static bool is_final(enum error_kind kind)
 
 static enum finding finding_of_error(const struct error *err)
 {
-    return is_final(err->kind) ? FINDING_FINAL : FINDING_UNSURE;
+    return is_refusal(err->kind) ? FINDING_REFUSED : FINDING_UNSURE;
 }
 
 /*
- * A service that died during an upload leaves the image "saving" for good. It is that, and not a
- * service that takes a moment to notice the end of our attempt, when we have seen nothing else for
- * long: the journal was last written when we first saw it.
+ * A service that died during an upload leaves the image "saving" for good, and nothing but time tells
+ * it from one that is still busy with what we sent. So it is never given up, only called stuck. Our
+ * clock may step: that makes a difference to the words, not to the upload.
  */
-static bool is_stuck(const struct upload_sender *sender)
+static bool is_stuck(struct upload_sender *sender)
 {
-    const struct upload_journal *journal = sender->journal;
-    char name[STAGED_NAME_BYTES];
-    struct stat status;
+    const int64_t now = time(NULL);
 
-    staged_file_name(journal->image_id, STAGED_JOURNAL, name);
-    return journal->attempts > 0 && journal->last_error.kind == ERROR_BUSY &&
-           fstatat(sender->owner->dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-           time(NULL) - status.st_mtime > STUCK_SECONDS;
+    if (sender->saving_since == 0 || sender->saving_since > now)
+        sender->saving_since = now;
+    return now - sender->saving_since > STUCK_SECONDS;
 }
 
-static enum finding judge_saving(const struct upload_sender *sender,
-                                 const struct image_record *record, struct error *err)
+static enum finding judge_saving(struct upload_sender *sender, const struct image_record *record,
+                                 struct error *err)
 {
     const char *status = image_status_name(image_record_status(record));
+    const bool is_others = is_own_target(sender) && sender->journal->attempts == 0;
 
-    if (!is_stuck(sender)) {
+    if (is_others || !is_stuck(sender)) {
         (void)error_set(err, ERROR_BUSY, "image %s is %s", sender->target, status);
         return FINDING_UNSURE;
     }
-    (void)error_set(err, ERROR_BUSY,
-                    "image %s is stuck in %s and takes no data any more: delete it, and send this "
-                    "to another one (glancefs uploads retry --to)",
+    (void)error_set(err, ERROR_TIMEOUT,
+                    "image %s is stuck in %s: unless it becomes active after all, delete it and "
+                    "send this to another one (glancefs uploads retry --to)",
                     sender->target, status);
-    return FINDING_FINAL;
+    return FINDING_STUCK;
 }
 
 static enum finding judge_active(const struct upload_sender *sender,
@@ -173,16 +181,17 @@ static enum finding judge_active(const struct upload_sender *sender,
     if (is_ours)
         return FINDING_OURS;
     (void)error_set(err, ERROR_EXISTS, "image %s is active with other data", sender->target);
-    return FINDING_FINAL;
+    return FINDING_LOST;
 }
 
-static enum finding judge(const struct upload_sender *sender, const struct image_record *record,
+static enum finding judge(struct upload_sender *sender, const struct image_record *record,
                           struct cancel *cancel, struct error *err)
 {
     const enum image_status status = image_record_status(record);
 
     switch (status) {
     case IMAGE_STATUS_QUEUED:
+        sender->saving_since = 0;
         return FINDING_QUEUED;
     case IMAGE_STATUS_SAVING:
     case IMAGE_STATUS_UPLOADING:
@@ -197,7 +206,7 @@ static enum finding judge(const struct upload_sender *sender, const struct image
         break;
     }
     (void)error_set(err, ERROR_DENIED, "image %s is %s", sender->target, image_status_name(status));
-    return FINDING_FINAL;
+    return FINDING_LOST;
 }
 
 /* Those that differ. Before the data: what is set while an image is being saved gets lost. */
@@ -235,7 +244,7 @@ static enum finding claim(const struct upload_sender *sender, struct image_servi
 }
 
 /* An answer that makes no sense says nothing about the image: only "gone" and "forbidden" count. */
-static enum finding look(const struct upload_sender *sender, struct image_service *images,
+static enum finding look(struct upload_sender *sender, struct image_service *images,
                          struct cancel *cancel, struct image_record **ret, struct error *err)
 {
     if (image_service_get(images, sender->target, cancel, ret, err) == 0) {
@@ -243,8 +252,9 @@ static enum finding look(const struct upload_sender *sender, struct image_servic
 
         return finding == FINDING_OURS ? claim(sender, images, *ret, cancel, err) : finding;
     }
-    return err->kind == ERROR_NOT_FOUND || err->kind == ERROR_DENIED ? FINDING_FINAL
-                                                                     : FINDING_UNSURE;
+    if (err->kind == ERROR_NOT_FOUND)
+        return FINDING_LOST;
+    return err->kind == ERROR_DENIED ? FINDING_REFUSED : FINDING_UNSURE;
 }
 
 /* --- sending --- */
@@ -262,8 +272,8 @@ static bool find_secret(const struct upload_sender *sender, const struct image_r
     return image_record_encrypt_key_id(record, ret, &ignored) == 0;
 }
 
-/* Consumers only inform: a key manager that keeps none, or not for us, does not stop an upload. One
- * that says the secret is gone does: nobody could ever read the image. */
+/* Consumers only inform: a key manager that does not take ours does not stop an upload, but one that
+ * is away might take it later, and where the secret is gone nobody could ever read the image. */
 static int register_consumer(const struct upload_sender *sender, const struct image_record *record,
                              struct cancel *cancel, struct error *err)
 {
@@ -273,7 +283,7 @@ static int register_consumer(const struct upload_sender *sender, const struct im
         consumer_registry_add(sender->owner->consumers, CONSUMER_IMAGE, sender->target, secret_id,
                               cancel, err) == 0)
         return 0;
-    if (err->kind != ERROR_DENIED && err->kind != ERROR_UNSUPPORTED)
+    if (err->kind == ERROR_NO_KEY || !is_refusal(err->kind))
         return -1;
     log_debug("image %s: not a consumer of its secret: %s", sender->target, err->message);
     return 0;
@@ -286,7 +296,8 @@ static void remember_attempt(const struct upload_sender *sender)
     struct error ignored = ERROR_INIT;
 
     sender->journal->last_error = (struct error)ERROR_INIT;
-    if (strcmp(sender->target, sender->journal->image_id) == 0)
+    sender->journal->saving_since = 0;
+    if (is_own_target(sender))
         (void)staging_directory_write_journal(sender->owner->dir_fd, sender->journal, &ignored);
 }
 
@@ -303,15 +314,19 @@ static int send_data(struct upload_sender *sender, struct image_service *images,
 }
 
 /* The answer is one thing, what became of the image another: the record has the last word. */
-static enum finding look_after(const struct upload_sender *sender, struct image_service *images,
+static enum finding look_after(struct upload_sender *sender, struct image_service *images,
                                int result, struct cancel *cancel, struct error *err)
 {
     CLEANUP(image_record_unref) struct image_record *record = NULL;
     const struct error answer = *err;
-    enum finding finding = look(sender, images, cancel, &record, err);
+    const enum finding finding = look(sender, images, cancel, &record, err);
 
-    if (finding == FINDING_OURS || (finding == FINDING_FINAL && !is_final(answer.kind)))
-        return finding;
+    if (finding == FINDING_OURS)
+        return FINDING_OURS;
+    if (finding == FINDING_LOST) {
+        *err = is_refusal(answer.kind) ? answer : *err;
+        return FINDING_LOST;
+    }
     if (result < 0) {
         *err = answer;
         return finding_of_error(&answer);
@@ -331,7 +346,7 @@ static enum finding deliver(struct upload_sender *sender, struct image_service *
     if (set_properties(sender, images, record, cancel, err) < 0)
         return finding_of_error(err);
     if (register_consumer(sender, record, cancel, err) < 0)
-        return err->kind == ERROR_NO_KEY ? FINDING_FINAL : FINDING_UNSURE;
+        return finding_of_error(err);
     *err = (struct error)ERROR_INIT;
     result = send_data(sender, images, sent, cancel, err);
     return look_after(sender, images, result, cancel, err);
@@ -339,22 +354,25 @@ static enum finding deliver(struct upload_sender *sender, struct image_service *
 
 /* --- conclusions --- */
 
-static bool is_news(const struct upload_journal *journal, unsigned attempts,
+static bool is_news(const struct upload_sender *sender, unsigned attempts,
                     const struct error *reason)
 {
-    return journal->attempts != attempts || journal->last_error.kind != reason->kind ||
+    const struct upload_journal *journal = sender->journal;
+
+    return journal->attempts != attempts || journal->saving_since != sender->saving_since ||
+           journal->last_error.kind != reason->kind ||
            strcmp(journal->last_error.message, reason->message) != 0;
 }
 
-/* Lets everybody see why it is not done yet. Only for them: nothing depends on it. */
+/* Lets everybody see why it is not done yet, and the next one since when the image is being saved. */
 static void record_delay(struct upload_sender *sender, unsigned attempts_before,
                          const struct error *reason)
 {
     struct error ignored = ERROR_INIT;
 
-    if (strcmp(sender->target, sender->journal->image_id) != 0 ||
-        !is_news(sender->journal, attempts_before, reason))
+    if (!is_own_target(sender) || !is_news(sender, attempts_before, reason))
         return;
+    sender->journal->saving_since = sender->saving_since;
     upload_journal_set_error(sender->journal, reason, sender->journal->failed);
     (void)staging_directory_write_journal(sender->owner->dir_fd, sender->journal, &ignored);
 }
@@ -364,7 +382,7 @@ static enum upload_outcome refuse(struct upload_sender *sender, struct error *er
 {
     struct error problem = ERROR_INIT;
 
-    if (strcmp(sender->target, sender->journal->image_id) != 0)
+    if (!is_own_target(sender))
         return UPLOAD_OUTCOME_REFUSED;
     upload_journal_set_error(sender->journal, err, true);
     if (staging_directory_write_journal(sender->owner->dir_fd, sender->journal, &problem) == 0)
@@ -395,8 +413,8 @@ enum upload_outcome upload_sender_attempt(struct upload_sender *sender,
         return complete(sender, err);
     if (cancel_check(cancel, err) < 0)
         return UPLOAD_OUTCOME_CUT_SHORT;
-    if (finding == FINDING_FINAL)
+    if (finding == FINDING_REFUSED || finding == FINDING_LOST)
         return refuse(sender, err);
     record_delay(sender, attempts, err);
-    return UPLOAD_OUTCOME_LATER;
+    return finding == FINDING_STUCK ? UPLOAD_OUTCOME_STUCK : UPLOAD_OUTCOME_LATER;
 }

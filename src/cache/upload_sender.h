@@ -19,6 +19,8 @@ struct upload_sender;
 enum upload_outcome {
     UPLOAD_OUTCOME_DONE,      /* active with our bytes; journal and data are removed */
     UPLOAD_OUTCOME_LATER,     /* try again after a while */
+    UPLOAD_OUTCOME_STUCK,     /* as before, but the image has been saved for so long that it may
+                                 never end: people should know */
     UPLOAD_OUTCOME_REFUSED,   /* never with this image, durably recorded */
     UPLOAD_OUTCOME_CUT_SHORT, /* cancelled; still sealed */
 };
@@ -46,8 +48,8 @@ const struct upload_journal *upload_sender_journal(const struct upload_sender *s
 
 /**
  * One attempt: looks at the image and, when it waits for its data, sets the properties that differ,
- * tells the key manager that the image uses the secret, and sends. An image that goes on being saved
- * long after an attempt of ours is stuck and never takes data again: it is refused. Fills *err but for DONE. `sent` counts the bytes handed over. May wait.
+ * tells the key manager that the image uses the secret, and sends. Fills *err but for DONE. `sent`
+ * counts the bytes handed over. May wait.
  */
 enum upload_outcome upload_sender_attempt(struct upload_sender *sender,
                                           struct image_service *images, _Atomic uint64_t *sent,

@@ -188,10 +188,11 @@ static bool attempt_in_background(void *context, const char *id, struct cancel *
     if (upload_sender_has_failed(sender))
         return false;
     outcome = attempt(staging, sender, cancel, &err);
-    if (outcome == UPLOAD_OUTCOME_LATER)
-        log_debug("upload of image %s: %s", id, err.message);
     tell_end(staging, id, outcome, &err);
-    return outcome == UPLOAD_OUTCOME_LATER;
+    if (outcome != UPLOAD_OUTCOME_LATER && outcome != UPLOAD_OUTCOME_STUCK)
+        return false;
+    log_debug("upload of image %s: %s", id, err.message);
+    return true;
 }
 
 /* --- making, starting, ending --- */

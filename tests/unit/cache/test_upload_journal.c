@@ -63,11 +63,11 @@ static struct upload_journal *parse_vector(const char *name)
 
 /* --- the format --- */
 
-static void prints_the_format_of_version_1(void **state)
+static void prints_the_format_of_version_2(void **state)
 {
     CLEANUP(upload_journal_free) struct upload_journal *journal = new_journal();
     size_t expected_size = 0;
-    CLEANUP(memory_free) char *expected = read_vector("good-sealed", &expected_size);
+    CLEANUP(memory_free) char *expected = read_vector("good-sealed-2", &expected_size);
     CLEANUP(memory_free) char *text = NULL;
     struct error err = ERROR_INIT;
     size_t size = 0;
@@ -100,6 +100,16 @@ static void reads_what_it_printed(void **state)
     assert_string_equal(journal->properties[0].name, "os_decrypt_size");
     assert_string_equal(journal->properties[0].value, "299917");
     assert_string_equal(journal->properties[1].value, "GPG");
+}
+
+static void reads_since_when_an_image_is_being_saved(void **state)
+{
+    CLEANUP(upload_journal_free) struct upload_journal *now = parse_vector("good-saving-2");
+    CLEANUP(upload_journal_free) struct upload_journal *older = parse_vector("good-sealed");
+
+    (void)state;
+    assert_int_equal(now->saving_since, 1795430500);
+    assert_int_equal(older->saving_since, 0);
 }
 
 static void a_single_tenant_and_no_property_are_fine(void **state)
@@ -185,6 +195,9 @@ static void refuses_each_bad_vector(void **state)
         "property-name-too-long",
         "too-many-properties",
         "too-deep",
+        "no-saving-since-2",
+        "saving-since-in-1",
+        "saving-since-negative-2",
     };
 
     (void)state;
@@ -223,7 +236,7 @@ static void names_a_newer_version(void **state)
 static void a_changed_byte_is_never_overlooked(void **state)
 {
     size_t size = 0;
-    CLEANUP(memory_free) char *text = read_vector("good-sealed", &size);
+    CLEANUP(memory_free) char *text = read_vector("good-sealed-2", &size);
 
     (void)state;
     for (size_t i = 0; i < size; i++) {
@@ -244,7 +257,7 @@ static void a_changed_byte_is_never_overlooked(void **state)
 static void every_cut_is_refused(void **state)
 {
     size_t size = 0;
-    CLEANUP(memory_free) char *text = read_vector("good-sealed", &size);
+    CLEANUP(memory_free) char *text = read_vector("good-sealed-2", &size);
 
     (void)state;
     for (size_t cut = 0; cut < size; cut++) {
@@ -362,8 +375,9 @@ static void every_kind_of_error_survives(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(prints_the_format_of_version_1),
+        cmocka_unit_test(prints_the_format_of_version_2),
         cmocka_unit_test(reads_what_it_printed),
+        cmocka_unit_test(reads_since_when_an_image_is_being_saved),
         cmocka_unit_test(a_single_tenant_and_no_property_are_fine),
         cmocka_unit_test(any_text_survives),
         cmocka_unit_test(refuses_each_bad_vector),

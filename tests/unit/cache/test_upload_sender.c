@@ -7,8 +7,6 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <time.h>
 
 /* A sealed upload of IMAGE_ID, taken in hand, and what its attempts answer. */
 struct attempts {
@@ -305,26 +303,90 @@ static void without_a_comparable_hash_nothing_is_believed(void **state)
 
 /* --- later --- */
 
-/* As if nothing had been written to it for an hour. */
-static void age_journal(const struct attempts *attempts)
+/* Takes the upload in hand anew, as another daemon does `seconds` later. */
+static void take_in_hand_later(struct attempts *attempts, int64_t seconds)
 {
-    const struct timespec times[2] = {{.tv_sec = time(NULL) - 3600}, {.tv_sec = time(NULL) - 3600}};
-    CLEANUP(memory_free) char *name = staging_fixture_file(IMAGE_ID, ".json");
+    CLEANUP(upload_journal_free) struct upload_journal *journal = read_journal(attempts);
+    struct error err = ERROR_INIT;
 
-    assert_int_equal(utimensat(temp_dir_fd(attempts->fixture->dir), name, times, 0), 0);
+    if (journal->saving_since != 0)
+        journal->saving_since -= seconds;
+    assert_succeeds(staging_directory_write_journal(attempts->owner.dir_fd, journal, &err));
+    upload_sender_free(steal(&attempts->sender));
+    take_in_hand(attempts, NULL);
 }
 
-static void an_image_that_is_stuck_in_saving_is_refused(void **state)
+static void assert_stuck(struct attempts *attempts)
+{
+    CLEANUP(upload_journal_free) struct upload_journal *journal = NULL;
+
+    assert_int_equal(attempt(attempts), UPLOAD_OUTCOME_STUCK);
+    assert_int_equal(attempts->err.kind, ERROR_TIMEOUT);
+    assert_non_null(strstr(attempts->err.message, "stuck in saving"));
+    journal = read_journal(attempts);
+    assert_false(journal->failed);
+    assert_non_null(strstr(journal->last_error.message, "stuck in saving"));
+}
+
+static void an_image_that_is_stuck_in_saving_is_called_so(void **state)
 {
     static const struct scripted_upload script[] = {{.action = SCRIPT_STUCK}};
     struct attempts *attempts = *state;
 
     prepare(attempts, script, 1);
     assert_later(attempts, ERROR_UNAVAILABLE);
-    age_journal(attempts); /* a long attempt, just cut off: the service has still to notice */
+    take_in_hand_later(attempts, 800);
     assert_later(attempts, ERROR_BUSY);
-    age_journal(attempts);
-    assert_refused(attempts, ERROR_BUSY, "stuck in saving");
+    take_in_hand_later(attempts, 200);
+    assert_stuck(attempts);
+    take_in_hand_later(attempts, 0);
+    assert_stuck(attempts);
+}
+
+/* The service took its time with what our lost attempt had sent. */
+static void an_image_that_was_called_stuck_may_become_ours(void **state)
+{
+    static const struct scripted_upload script[] = {{.action = SCRIPT_SAVED_LATER, .looks = 3}};
+    struct attempts *attempts = *state;
+
+    prepare(attempts, script, 1);
+    assert_later(attempts, ERROR_BUSY);
+    take_in_hand_later(attempts, 1000);
+    assert_stuck(attempts);
+    assert_stuck(attempts);
+    assert_done(attempts);
+    assert_int_equal(uploads(attempts), 1);
+}
+
+static void a_clock_set_back_makes_nothing_stuck(void **state)
+{
+    static const struct scripted_upload script[] = {{.action = SCRIPT_STUCK}};
+    struct attempts *attempts = *state;
+
+    prepare(attempts, script, 1);
+    assert_later(attempts, ERROR_UNAVAILABLE);
+    assert_later(attempts, ERROR_BUSY);
+    take_in_hand_later(attempts, -36000);
+    assert_later(attempts, ERROR_BUSY);
+    take_in_hand_later(attempts, 1000);
+    assert_stuck(attempts);
+}
+
+/* What the journal says of its own image does not count for another target. */
+static void another_target_is_not_stuck_at_first_sight(void **state)
+{
+    static const struct scripted_upload script[] = {{.action = SCRIPT_STUCK}};
+    struct attempts *attempts = *state;
+
+    prepare(attempts, script, 1);
+    assert_later(attempts, ERROR_UNAVAILABLE);
+    assert_later(attempts, ERROR_BUSY);
+    take_in_hand_later(attempts, 3600);
+    upload_sender_free(steal(&attempts->sender));
+    scripted_image_service_add(attempts->fixture->images, OTHER_ID, NULL, 0);
+    scripted_image_service_set_status(attempts->fixture->images, OTHER_ID, "saving");
+    take_in_hand(attempts, OTHER_ID);
+    assert_later(attempts, ERROR_BUSY);
 }
 
 static void an_image_that_others_save_for_long_is_waited_for(void **state)
@@ -334,7 +396,7 @@ static void an_image_that_others_save_for_long_is_waited_for(void **state)
     prepare(attempts, NULL, 0);
     scripted_image_service_set_status(attempts->fixture->images, IMAGE_ID, "saving");
     assert_later(attempts, ERROR_BUSY);
-    age_journal(attempts);
+    take_in_hand_later(attempts, 3600);
     assert_later(attempts, ERROR_BUSY);
     scripted_image_service_set_status(attempts->fixture->images, IMAGE_ID, "queued");
     assert_done(attempts);
@@ -579,7 +641,10 @@ int main(void)
         sender_test(other_hash_algorithms_are_computed),
         sender_test(without_a_hash_the_checksum_judges),
         sender_test(without_a_comparable_hash_nothing_is_believed),
-        sender_test(an_image_that_is_stuck_in_saving_is_refused),
+        sender_test(an_image_that_is_stuck_in_saving_is_called_so),
+        sender_test(an_image_that_was_called_stuck_may_become_ours),
+        sender_test(a_clock_set_back_makes_nothing_stuck),
+        sender_test(another_target_is_not_stuck_at_first_sight),
         sender_test(an_image_that_others_save_for_long_is_waited_for),
         sender_test(an_image_still_saving_is_not_given_up),
         sender_test(a_busy_or_full_service_is_asked_later),

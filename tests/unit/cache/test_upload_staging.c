@@ -525,7 +525,7 @@ static void damaged_and_newer_journals_are_shown_and_left_alone(void **state)
     } journals[] = {
         {"", "damaged", ERROR_CORRUPT},
         {"{\"version\":1}\n", "damaged", ERROR_CORRUPT},
-        {"{\"version\":2,\"image_id\":[]}\n", "version 2", ERROR_UNSUPPORTED},
+        {"{\"version\":3,\"image_id\":[]}\n", "version 3", ERROR_UNSUPPORTED},
     };
     struct staging_fixture *fixture = *state;
     CLEANUP(memory_free) char *path = staging_fixture_file(IMAGE_ID, ".json");
