@@ -3,6 +3,7 @@
 
 #include "base/uuid.h"
 #include "cli/image_report.h"
+#include "cli/key_states.h"
 #include "glancefs/ciphertext_cache.h"
 
 #include <inttypes.h>
@@ -25,21 +26,13 @@ struct overview {
     bool is_cached;
 };
 
-static const char *key_state(struct key_manager *keys, const char *key_id)
-{
-    struct secret_metadata metadata;
-    struct error err = ERROR_INIT;
+/* Where to look beyond the record. */
+struct sources {
+    struct key_states *keys;
+    const char *cache; /* NULL: none */
+};
 
-    if (key_manager_get_metadata(keys, key_id, NULL, &metadata, &err) == 0)
-        return "ok";
-    if (err.kind == ERROR_NO_KEY)
-        return "gone";
-    if (err.kind == ERROR_DENIED)
-        return "denied";
-    return err.kind == ERROR_KEY_REJECTED ? "unusable" : "unknown";
-}
-
-static void examine(const struct image_record *record, struct cloud *cloud, const char *cache,
+static void examine(const struct image_record *record, const struct sources *sources,
                     struct overview *ret)
 {
     struct error ignored = ERROR_INIT;
@@ -51,10 +44,11 @@ static void examine(const struct image_record *record, struct cloud *cloud, cons
                                   &ignored) < 0)
         ret->has_plaintext_size = false;
     if (image_record_encrypt_key_id(record, ret->key_id, &ignored) == 0)
-        ret->key = key_state(cloud->keys, ret->key_id);
+        ret->key = key_states_get(sources->keys, ret->key_id);
     else
         ret->key_id[0] = '\0';
-    ret->is_cached = cache != NULL && ciphertext_cache_directory_has(cache, record);
+    ret->is_cached =
+        sources->cache != NULL && ciphertext_cache_directory_has(sources->cache, record);
 }
 
 /* --- table --- */
@@ -131,7 +125,7 @@ static bool is_shown(const struct image_record *record)
     return image_record_encryption(record, NULL) == IMAGE_ENCRYPTION_GPG;
 }
 
-static void print_table(const struct image_list *list, struct cloud *cloud, const char *cache)
+static void print_table(const struct image_list *list, const struct sources *sources)
 {
     (void)printf(TABLE_FORMAT "%s\n", "ID", "STATUS", "SIZE", "PLAINTEXT", "FORMAT", "KEY",
                  "CACHED", "NAME");
@@ -140,12 +134,12 @@ static void print_table(const struct image_list *list, struct cloud *cloud, cons
 
         if (!is_shown(list->records[i]))
             continue;
-        examine(list->records[i], cloud, cache, &overview);
+        examine(list->records[i], sources, &overview);
         print_row(&overview);
     }
 }
 
-static int print_json(const struct image_list *list, struct cloud *cloud, const char *cache,
+static int print_json(const struct image_list *list, const struct sources *sources,
                       struct error *err)
 {
     CLEANUP(json_object_put) struct json_object *array = json_object_new_array();
@@ -157,7 +151,7 @@ static int print_json(const struct image_list *list, struct cloud *cloud, const 
 
         if (!is_shown(list->records[i]))
             continue;
-        examine(list->records[i], cloud, cache, &overview);
+        examine(list->records[i], sources, &overview);
         if (append_json(array, &overview, err) < 0)
             return -1;
     }
@@ -169,11 +163,15 @@ static int print_json(const struct image_list *list, struct cloud *cloud, const 
 int image_overview_print(struct cloud *cloud, const char *cache, bool as_json, struct error *err)
 {
     CLEANUP(image_list_free) struct image_list *list = NULL;
+    CLEANUP(key_states_free) struct key_states *keys = NULL;
+    struct sources sources = {.cache = cache};
 
-    if (image_service_list(cloud->images, NULL, &list, err) < 0)
+    if (image_service_list(cloud->images, NULL, &list, err) < 0 ||
+        key_states_new(cloud->keys, &keys, err) < 0)
         return -1;
+    sources.keys = keys;
     if (as_json)
-        return print_json(list, cloud, cache, err);
-    print_table(list, cloud, cache);
+        return print_json(list, &sources, err);
+    print_table(list, &sources);
     return 0;
 }

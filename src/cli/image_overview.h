@@ -16,7 +16,7 @@
  * Prints all images of `cloud` that are encrypted as GPG: as a table, or as one JSON array with
  * members id, name, status, size, plaintext_size, format, key_id, key and cached; what is not known
  * is "-" or null. `key` is "ok", "none" (the record names none), "gone", "denied", "unusable" or
- * "unknown" (no answer). `cache` is a cache directory, NULL for none; a daemon may be using it.
+ * "unknown" (no answer; after the first one of that kind no other key is asked for). `cache` is a cache directory, NULL for none; a daemon may be using it.
  */
 int image_overview_print(struct cloud *cloud, const char *cache, bool as_json, struct error *err);
 
