@@ -106,9 +106,10 @@ bool codec_message_is_compressed(const struct codec_message *message);
  * Reads plaintext out of the verified `ciphertext`, of which it takes ownership on success. The
  * source gives random access from any number of threads unless it says otherwise (compressed
  * messages are forward-only). A read that is cancelled or fails leaves the position where it was.
+ * The open itself reads the text of an armored message, which `cancel` ends.
  */
 int codec_message_open(struct codec_message *message, struct byte_source *ciphertext,
-                       struct byte_source **ret, struct error *err);
+                       struct cancel *cancel, struct byte_source **ret, struct error *err);
 
 /**
  * What is known of a verified message when its key is gone: where things lie, the exact size, and a
@@ -225,7 +226,7 @@ struct codec_message_ops {
     uint64_t (*plaintext_size)(const struct codec_message *message);
     bool (*is_compressed)(const struct codec_message *message);
     int (*open)(struct codec_message *message, struct byte_source *ciphertext,
-                struct byte_source **ret, struct error *err);
+                struct cancel *cancel, struct byte_source **ret, struct error *err);
     /** NULL when the engine keeps no layouts. */
     struct codec_layout *(*layout)(const struct codec_message *message);
     void (*free)(struct codec_message *message);

@@ -107,9 +107,9 @@ bool codec_message_is_compressed(const struct codec_message *message)
 }
 
 int codec_message_open(struct codec_message *message, struct byte_source *ciphertext,
-                       struct byte_source **ret, struct error *err)
+                       struct cancel *cancel, struct byte_source **ret, struct error *err)
 {
-    return message->ops->open(message, ciphertext, ret, err);
+    return message->ops->open(message, ciphertext, cancel, ret, err);
 }
 
 void codec_layout_init(struct codec_layout *layout, void (*free)(struct codec_layout *layout))

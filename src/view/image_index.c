@@ -286,7 +286,7 @@ static int open_verified(struct opening *opening, struct cancel *cancel, struct 
 
     if (check_declared_size(opening->record, size, err) < 0 ||
         verified_image_open_ciphertext(opening->image, cancel, &ciphertext, err) < 0 ||
-        codec_message_open(message, ciphertext, &source, err) < 0)
+        codec_message_open(message, ciphertext, cancel, &source, err) < 0)
         return -1;
     read_by_source = steal(&ciphertext);
     if (plaintext_new(source, size, read_by_source, stream_registry_buffers(index->streams),

@@ -133,7 +133,7 @@ static void read_verified(struct codec_message *verified, const uint8_t *message
     struct byte_source *source = source_of(message, size, false);
     struct error err = ERROR_INIT;
 
-    if (codec_message_open(verified, source, &plaintext, &err) < 0) {
+    if (codec_message_open(verified, source, NULL, &plaintext, &err) < 0) {
         FUZZ_ASSERT(fuzz_allocations_fail());
         byte_source_free(source);
         return;

@@ -17,8 +17,9 @@ static bool is_compressed(const struct codec_message *message)
 }
 
 static int open_source(struct codec_message *message, struct byte_source *ciphertext,
-                       struct byte_source **ret, struct error *err)
+                       struct cancel *cancel, struct byte_source **ret, struct error *err)
 {
+    (void)cancel;
     return gpgme_source_new((struct gpgme_message *)message, ciphertext, ret, err);
 }
 

@@ -22,13 +22,14 @@ static bool is_compressed(const struct codec_message *message)
 }
 
 static int open_source(struct codec_message *message, struct byte_source *ciphertext,
-                       struct byte_source **ret, struct error *err)
+                       struct cancel *cancel, struct byte_source **ret, struct error *err)
 {
     struct openpgp_message *openpgp = (struct openpgp_message *)message;
     struct byte_source *binary = ciphertext;
     bool is_armored;
 
-    if (openpgp->layout->is_armored && armor_open(ciphertext, NULL, &binary, &is_armored, err) < 0)
+    if (openpgp->layout->is_armored &&
+        armor_open(ciphertext, cancel, &binary, &is_armored, err) < 0)
         return -1;
     if (openpgp_source_new(openpgp, binary, ret, err) < 0) {
         armor_close(binary, ciphertext);

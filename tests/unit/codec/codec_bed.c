@@ -103,7 +103,7 @@ static void assert_reads(struct codec_message *message, const void *stored, size
 
     assert_non_null(buffer);
     assert_int_equal(codec_message_plaintext_size(message), size);
-    assert_succeeds(codec_message_open(message, ciphertext, &plaintext, &err));
+    assert_succeeds(codec_message_open(message, ciphertext, NULL, &plaintext, &err));
     assert_succeeds(byte_source_pread(plaintext, buffer, size + 1, 0, NULL, &got, &err));
     assert_same(buffer, got, content, size);
 }

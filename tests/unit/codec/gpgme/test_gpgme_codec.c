@@ -80,7 +80,7 @@ static void reads_what_the_native_engine_writes_and_reads_it_again(void **state)
         assert_int_equal(plain.size, sizes[i]);
         assert_int_equal(codec_message_plaintext_size(message), sizes[i]);
         assert_succeeds(codec_message_open(
-            message, memory_source_new(stored.bytes, stored.size, NULL), &source, &err));
+            message, memory_source_new(stored.bytes, stored.size, NULL), NULL, &source, &err));
         assert_true(byte_source_is_forward_only(source));
         assert_succeeds(byte_source_pread(source, again, sizes[i] + 1, 0, NULL, &got, &err));
         assert_int_equal(got, sizes[i]);
@@ -334,7 +334,7 @@ static void a_source_reads_forward_and_keeps_what_a_cancelled_read_got(void **st
     octets = octets_of(&stored);
     assert_succeeds(decrypt(bed, &octets, PASSPHRASE, &plain, &message, &err));
     assert_succeeds(codec_message_open(message, memory_source_new(stored.bytes, stored.size, NULL),
-                                       &source, &err));
+                                       NULL, &source, &err));
     assert_int_equal(byte_source_size(source), size);
     assert_fails(ERROR_SYSTEM, byte_source_pread(source, buffer, 1, 1, NULL, &got, &err));
     assert_int_equal(err.errnum, ESPIPE);
@@ -404,7 +404,7 @@ static void bytes_before_a_cancellation_come_with_the_next_read(void **state)
     assert_succeeds(cancel_new(&cancel, &err));
     slow.cancel = cancel;
     slow.inner = memory_source_new(stored.bytes, stored.size, NULL);
-    assert_succeeds(codec_message_open(message, &slow.source, &source, &err));
+    assert_succeeds(codec_message_open(message, &slow.source, NULL, &source, &err));
     assert_fails(ERROR_CANCELLED, byte_source_pread(source, buffer, size, 0, cancel, &got, &err));
     assert_succeeds(byte_source_pread(source, buffer, 1000, 0, NULL, &got, &err));
     assert_succeeds(byte_source_pread(source, buffer + 1000, size, 1000, NULL, &got, &err));
@@ -425,7 +425,7 @@ static void a_message_that_stopped_being_one_fails_when_read(void **state)
     build_message(&message, PASSPHRASE, "content", 7);
     assert_succeeds(decrypt(bed, &message, PASSPHRASE, &plain, &opened, &err));
     assert_succeeds(codec_message_open(
-        opened, memory_source_new(message.data, message.size - 30, NULL), &source, &err));
+        opened, memory_source_new(message.data, message.size - 30, NULL), NULL, &source, &err));
     assert_fails(ERROR_CORRUPT,
                  byte_source_pread(source, buffer, sizeof buffer, 0, NULL, &got, &err));
 }

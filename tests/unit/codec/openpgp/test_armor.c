@@ -143,6 +143,28 @@ static void armored_messages_open_like_binary_ones(void **state)
     }
 }
 
+/* Its text may lie behind a slow disk, or a network. */
+static void opening_an_armored_message_can_be_cancelled(void **state)
+{
+    CLEANUP(octets_clear) struct octets message = {0};
+    CLEANUP(octets_clear) struct octets text = {0};
+    CLEANUP(codec_message_unref) struct codec_message *opened = NULL;
+    CLEANUP(cancel_unref) struct cancel *cancel = NULL;
+    CLEANUP(byte_source_free) struct byte_source *ciphertext = NULL;
+    const struct memory_source_options slow = {.delay_ms = 60000};
+    struct byte_source *plaintext = NULL;
+    struct error err = ERROR_INIT;
+
+    (void)state;
+    build_message(&message, "secret", "content", 7);
+    add_armored(&text, &message);
+    assert_succeeds(bed_decrypt(text.data, text.size, "secret", NULL, &opened, &err));
+    ciphertext = memory_source_new(text.data, text.size, &slow);
+    assert_succeeds(cancel_new(&cancel, &err));
+    cancel_request(cancel);
+    assert_fails(ERROR_CANCELLED, codec_message_open(opened, ciphertext, cancel, &plaintext, &err));
+}
+
 static void an_armored_message_that_is_cut_off_is_damage(void **state)
 {
     CLEANUP(octets_clear) struct octets message = {0};
@@ -312,6 +334,7 @@ int main(void)
         bed_test(malformed_armor_is_damage),
         bed_test(armor_of_something_else_is_named),
         bed_test(armored_messages_open_like_binary_ones),
+        bed_test(opening_an_armored_message_can_be_cancelled),
         bed_test(an_armored_message_that_is_cut_off_is_damage),
         bed_test(more_armor_than_the_limit_is_not_supported),
         bed_test(a_text_of_exactly_the_limit_is_read),

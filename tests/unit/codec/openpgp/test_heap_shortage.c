@@ -82,7 +82,7 @@ static int read_message(void *context, struct error *err)
     uint8_t buffer[100];
     size_t got;
 
-    if (codec_message_open(decryption->message, &borrowed.base, &plaintext, err) < 0)
+    if (codec_message_open(decryption->message, &borrowed.base, NULL, &plaintext, err) < 0)
         return -1;
     return byte_source_pread(plaintext, buffer, sizeof buffer, 0, NULL, &got, err);
 }

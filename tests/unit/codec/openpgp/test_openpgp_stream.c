@@ -514,7 +514,7 @@ static void a_layout_and_the_passphrase_make_a_message(void **state)
         assert_succeeds(reopen(layout, &message, SHAPE_PASSPHRASE, &opened, &err));
         assert_int_equal(codec_message_plaintext_size(opened), 3000);
         assert_succeeds(codec_message_open(
-            opened, memory_source_new(message.data, message.size, NULL), &plaintext, &err));
+            opened, memory_source_new(message.data, message.size, NULL), NULL, &plaintext, &err));
         assert_succeeds(
             byte_source_pread(plaintext, buffer, sizeof buffer, 1777, NULL, &got, &err));
         assert_int_equal(got, sizeof buffer);

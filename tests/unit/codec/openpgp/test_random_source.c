@@ -28,7 +28,7 @@ static void start_over(struct fixture *fixture, const struct message_shape *shap
     *fixture = (struct fixture){.content = pseudo_random_bytes(size, size + 1), .size = size};
     fixture->opened = open_shape(shape, fixture->content, size, &fixture->message);
     ciphertext = make(fixture);
-    if (codec_message_open(fixture->opened, ciphertext, &fixture->plaintext, &err) < 0)
+    if (codec_message_open(fixture->opened, ciphertext, NULL, &fixture->plaintext, &err) < 0)
         fail_msg("%s: %s", shape->name, err.message);
     if (byte_source_is_forward_only(fixture->plaintext))
         fail_msg("%s of %zu bytes is forward only", shape->name, size);
@@ -314,7 +314,8 @@ static void ciphertext_that_became_shorter_is_damage(void **state)
         start(&fixture, &message_shapes[i], sizeof buffer);
         byte_source_free(fixture.plaintext);
         shorter = memory_source_new(fixture.message.data, fixture.message.size - 200, NULL);
-        assert_succeeds(codec_message_open(fixture.opened, shorter, &fixture.plaintext, &err));
+        assert_succeeds(
+            codec_message_open(fixture.opened, shorter, NULL, &fixture.plaintext, &err));
         assert_fails(ERROR_CORRUPT, byte_source_pread(fixture.plaintext, buffer, sizeof buffer, 0,
                                                       NULL, &got, &err));
         stop(&fixture);
@@ -387,7 +388,7 @@ static void a_forward_only_ciphertext_is_read_forward(void **state)
     start(&fixture, &message_shapes[0], 10);
     assert_succeeds(codec_message_open(
         fixture.opened, memory_source_new(fixture.message.data, fixture.message.size, &forward),
-        &plaintext, &err));
+        NULL, &plaintext, &err));
     assert_true(byte_source_is_forward_only(plaintext));
     stop(&fixture);
 }
