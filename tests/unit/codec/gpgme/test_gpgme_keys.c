@@ -234,6 +234,32 @@ static void the_native_engine_opens_it_with_the_keyring(void **state)
     assert_memory_equal(plain.bytes, CONTENT, plain.size);
 }
 
+/* In the session key packet's cryptogram; in the prefix that repeats, the first packet's header and
+ * its content, and in the MDC. An attacker who sees which of them it was has an oracle. */
+static void the_native_engine_tells_no_flip_from_another(void **state)
+{
+    struct fixture *fixture = *state;
+    CLEANUP(octets_clear) struct octets pkesk = {0};
+    size_t data;
+
+    gpgme_bed_open_codec(&fixture->bed, CODEC_ENGINE_NATIVE, fixture->keyring);
+    pkesk_of(fixture, &pkesk);
+    /* behind the PKESK, whose header is shorter than ours, a header of two octets and a version */
+    data = pkesk.size - 6 + (fixture->message[0] == 0x84 ? 2 : 3) + 3;
+    const size_t flips[] = {data - 6,  data - 40, data + 14,        data + 16,
+                            data + 18, data + 30, fixture->size - 1};
+
+    for (size_t i = 0; i < ELEMENTS_OF(flips); i++) {
+        CLEANUP(memory_sink_record) struct memory_sink_record plain = {0};
+        struct error err = ERROR_INIT;
+
+        fixture->message[flips[i]] ^= 1;
+        assert_fails(ERROR_CORRUPT, decrypt(fixture, &plain, NULL, &err));
+        assert_string_equal(err.message, DAMAGED_MESSAGE);
+        fixture->message[flips[i]] ^= 1;
+    }
+}
+
 static void the_gpgme_engine_says_that_it_has_no_keyring(void **state)
 {
     struct fixture *fixture = *state;
@@ -260,6 +286,7 @@ int main(void)
         keys_test(a_keyring_is_an_absolute_directory),
         keys_test(the_gpgme_engine_opens_it_with_the_keyring),
         keys_test(the_native_engine_opens_it_with_the_keyring),
+        keys_test(the_native_engine_tells_no_flip_from_another),
         keys_test(the_gpgme_engine_says_that_it_has_no_keyring),
     };
 
