@@ -122,9 +122,11 @@ static int keep(struct http_body *body, const char *bytes, size_t size)
     const size_t room = answer_limit(body) - response->body_size;
 
     if (size > room) {
-        if (is_success(body))
+        body->dropped += size - room;
+        if (is_success(body) || body->dropped > LIMIT_RECORD_BYTES)
             return too_large(body);
-        body->has_enough = true;
+        /* libcurl tells where a redirect leads only when it has come to its end. */
+        body->has_enough = body->response->status >= 400;
         size = room;
     }
     if (reserve(body, response->body_size + size) < 0)

@@ -19,6 +19,7 @@ struct http_body {
     struct cancel *cancel;
     struct http_head head;
     size_t capacity;          /* of response->body */
+    size_t dropped;           /* bytes of a refusal or a redirect beyond those that are kept */
     uint64_t skipped;         /* bytes of a 200 that came before the offset asked for */
     uint64_t upload_position; /* next byte to send */
     bool has_enough;          /* the rest of a refusal is not worth reading */

@@ -304,6 +304,27 @@ static void a_redirect_on_the_same_host_is_followed_with_the_token(void **state)
     assert_non_null(strstr(http_server_request(bed->server, 1), "X-Auth-Token: gAAA"));
 }
 
+/* Some explain at length where the page has gone. */
+static void a_redirect_with_a_long_body_is_followed(void **state)
+{
+    static const char head[] = "HTTP/1.1 302 Found\r\nLocation: /there\r\n\r\n";
+    const size_t size = sizeof head - 1 + 100 * KIB;
+    struct http_bed *bed = *state;
+    CLEANUP(http_response_clear) struct http_response response = HTTP_RESPONSE_INIT;
+    CLEANUP(memory_free) char *text = malloc(size);
+    struct error err = ERROR_INIT;
+
+    assert_non_null(text);
+    memset(text, 'x', size);
+    memcpy(text, head, sizeof head - 1);
+    const struct http_server_answer answers[] = {
+        {.text = text, .size = size}, {.text = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"}};
+    http_server_script(bed->server, answers, 2);
+    assert_succeeds(get(bed, "/", &response, &err));
+    assert_string_equal(response.body, "ok");
+    assert_int_equal(http_server_request_count(bed->server), 2);
+}
+
 static void a_redirect_to_another_address_is_not_followed(void **state)
 {
     CLEANUP(http_server_free) struct http_server *other = http_server_new();
@@ -407,6 +428,7 @@ int main(void)
         with_bed(cancelling_ends_the_pause_before_a_repetition),
         with_bed(nothing_is_sent_for_who_has_cancelled_already),
         with_bed(a_redirect_on_the_same_host_is_followed_with_the_token),
+        with_bed(a_redirect_with_a_long_body_is_followed),
         with_bed(a_redirect_to_another_address_is_not_followed),
         with_bed(redirects_in_a_circle_end),
         with_bed(only_a_get_is_redirected),
