@@ -44,9 +44,12 @@ static const char help[] =
     "configuration\n" SESSION_OPTIONS_HELP "  --help              this text\n"
     "With a cache directory the sealed ciphertext survives a failure, and 'glancefs uploads "
     "retry'\n"
-    "sends it again. Without one it lies in a directory of its own below $TMPDIR or /var/tmp, and "
-    "a\n"
-    "failure deletes it and the image.\n";
+    "sends it again. Without one it lies in a directory of its own below $TMPDIR or /var/tmp, "
+    "which\n"
+    "stays when the image service refuses it. A signal, and what leaves nothing to send, deletes "
+    "it "
+    "and\n"
+    "the image.\n";
 
 struct upload_options {
     struct session_options session;
@@ -293,20 +296,31 @@ static int seal(struct upload_job *job, struct error *err)
 
 /* --- the whole --- */
 
-/* What nobody can use any more goes; what can still be sent stays, and is named. */
-static void give_up(const struct upload_job *job, bool keeps_staged)
+/* Interrupted, or nothing is left that it could become: the image is gone, or the secret. */
+static bool is_of_no_use(const struct error *err)
 {
-    struct error ignored = ERROR_INIT;
+    return err->kind == ERROR_CANCELLED || err->kind == ERROR_NOT_FOUND ||
+           err->kind == ERROR_NO_KEY;
+}
 
-    if (job->image_id[0] == '\0')
-        return;
-    if (job->is_sealed && keeps_staged) {
-        (void)fprintf(stderr, "glancefs %s: the sealed upload is kept: glancefs uploads retry %s\n",
-                      COMMAND, job->image_id);
-        return;
-    }
-    (void)upload_staging_drop(job->staging, job->image_id, &ignored);
-    (void)image_service_remove(job->session->cloud->images, job->image_id, NULL, &ignored);
+/* What was refused today may be taken tomorrow. */
+static void keep_sealed(const struct upload_job *job, struct upload_cache *cache)
+{
+    upload_cache_keep(cache);
+    (void)fprintf(stderr,
+                  "glancefs %s: the sealed upload is kept: glancefs uploads retry --cache %s %s\n",
+                  COMMAND, upload_cache_path(cache), job->image_id);
+}
+
+static void take_back(const struct upload_job *job)
+{
+    struct error err = ERROR_INIT;
+
+    (void)upload_staging_drop(job->staging, job->image_id, &err);
+    if (image_service_remove(job->session->cloud->images, job->image_id, NULL, &err) < 0 &&
+        err.kind != ERROR_NOT_FOUND)
+        (void)fprintf(stderr, "glancefs %s: image %s could not be deleted: %s\n", COMMAND,
+                      job->image_id, err.message);
     consumer_registry_sweep(job->consumers, NULL);
 }
 
@@ -335,7 +349,10 @@ static int run_with_staging(struct upload_job *job, struct error *err)
     job->consumers = staging->consumers;
     if (make_image(job, err) == 0)
         return 0;
-    give_up(job, configured != NULL);
+    if (job->is_sealed && (configured != NULL || !is_of_no_use(err)))
+        keep_sealed(job, cache);
+    else if (job->image_id[0] != '\0')
+        take_back(job);
     return -1;
 }
 

@@ -56,6 +56,11 @@ const char *upload_cache_path(const struct upload_cache *cache)
     return cache->path;
 }
 
+void upload_cache_keep(struct upload_cache *cache)
+{
+    cache->is_own = false;
+}
+
 static void remove_files(int dir_fd, const char *name)
 {
     CLEANUP(fd_close)

@@ -14,7 +14,10 @@ int upload_cache_open(const char *configured, struct upload_cache **ret, struct 
 /** Its path; borrowed. */
 const char *upload_cache_path(const struct upload_cache *cache);
 
-/** Removes the directory if it was made, with what staging has left in it. NULL is allowed. */
+/** Lets the directory outlive the command, if it was made: what is staged in it can still be sent. */
+void upload_cache_keep(struct upload_cache *cache);
+
+/** Removes the directory if it was made and is not kept, with what staging has left in it. NULL is allowed. */
 void upload_cache_free(struct upload_cache *cache);
 DEFINE_CLEANUP(struct upload_cache, upload_cache_free)
 

@@ -323,6 +323,48 @@ static void an_image_deleted_meanwhile_leaves_nothing_without_a_cache(void **sta
     assert_int_equal(entries(test, "temporary"), 0);
 }
 
+/* The local cloud refuses whatever is asked about the image. */
+static void make_it_refuse(const struct upload_test *test, const char *id, bool refuses)
+{
+    static const char fault[] = "{\"glancefs_test_status\":403,";
+    CLEANUP(memory_free) char *name = NULL;
+    CLEANUP(memory_free) char *record = NULL;
+    CLEANUP(memory_free) char *changed = NULL;
+
+    assert_true(asprintf(&name, "cloud/images/%s.json", id) > 0);
+    record = (char *)temp_dir_read(test->dir, name, NULL);
+    assert_int_equal(record[0], '{');
+    if (refuses)
+        assert_true(asprintf(&changed, "%s%s", fault, record + 1) > 0);
+    else
+        assert_true(asprintf(&changed, "{%s", record + sizeof fault - 1) > 0);
+    temp_dir_write(test->dir, name, changed, strlen(changed));
+}
+
+static void what_is_refused_without_a_cache_is_kept_and_can_be_sent(void **state)
+{
+    const struct upload_test *test = *state;
+    CLEANUP(program_run_free) struct program_run *run = NULL;
+    CLEANUP(program_run_free) struct program_run *retry = NULL;
+    struct standing_upload upload;
+    const char *told;
+    char cache[256];
+
+    start_standing(test, false, &upload);
+    make_it_refuse(test, upload.image_id, true);
+    (void)close(upload.pipe);
+    run = program_finish(test->dir, upload.child);
+    assert_int_equal(run->exit_code, EXIT_CODE_DENIED);
+    told = strstr(run->errors, "--cache ");
+    assert_non_null(told);
+    assert_int_equal(sscanf(told, "--cache %255s", cache), 1);
+    make_it_refuse(test, upload.image_id, false);
+    retry = RUN(test->dir, NULL, "uploads", "retry", "--cloud", test->cloud, "--cache", cache,
+                upload.image_id);
+    if (retry->exit_code != EXIT_CODE_OK)
+        fail_msg("retry: %s", retry->errors);
+}
+
 static void bad_arguments_are_usage_errors(void **state)
 {
     const struct upload_test *test = *state;
@@ -381,6 +423,7 @@ int main(void)
         upload_test(a_signal_takes_everything_back),
         upload_test(an_image_deleted_meanwhile_leaves_the_sealed_upload),
         upload_test(an_image_deleted_meanwhile_leaves_nothing_without_a_cache),
+        upload_test(what_is_refused_without_a_cache_is_kept_and_can_be_sent),
         upload_test(bad_arguments_are_usage_errors),
         upload_test(a_missing_file_is_told_before_anything_is_made),
         upload_test(help_explains_the_options),
