@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/uuid.h"
 #include "crypto/random.h"
 #include "glancefs/limits.h"
 #include "services/openstack/http_exchange.h"
@@ -66,6 +67,7 @@ struct performance {
     const struct http_request *request;
     struct cancel *cancel;
     uint64_t deadline_ns; /* 0: none, because image data may take any time */
+    char request_id[HTTP_REQUEST_ID_BYTES];
 };
 
 /* --- one attempt, with the redirects it leads to --- */
@@ -112,6 +114,7 @@ static enum http_outcome attempt_once(const struct performance *performance,
         const struct http_attempt attempt = {.options = &performance->client->options,
                                              .arena = performance->client->arena,
                                              .request = request,
+                                             .request_id = performance->request_id,
                                              .url = url,
                                              .timeout_ns = time_left(performance),
                                              .cancel = performance->cancel};
@@ -154,18 +157,19 @@ static int pause_before(const struct performance *performance, unsigned attempt,
     return http_retry_wait(until, performance->cancel, err) < 0 ? -1 : 1;
 }
 
-static void log_answer(const struct http_request *request, unsigned attempt,
+static void log_answer(const struct performance *performance, unsigned attempt,
                        enum http_outcome outcome, const struct http_response *response,
                        const struct error *err)
 {
+    const struct http_request *request = performance->request;
     const int length = (int)http_url_length_without_query(request->url);
 
     if (outcome == HTTP_ANSWERED)
         log_debug("%s: %.*s: %d (request %s), attempt %u", request->service, length, request->url,
                   response->status, response->request_id, attempt + 1);
     else
-        log_debug("%s: %.*s: %s, attempt %u", request->service, length, request->url, err->message,
-                  attempt + 1);
+        log_debug("%s: %.*s: %s (request %s), attempt %u", request->service, length, request->url,
+                  err->message, performance->request_id, attempt + 1);
 }
 
 static enum http_outcome perform(const struct performance *performance,
@@ -176,7 +180,7 @@ static enum http_outcome perform(const struct performance *performance,
         const enum http_outcome outcome = attempt_once(performance, response, &advice, err);
         int paused;
 
-        log_answer(performance->request, attempt, outcome, response, err);
+        log_answer(performance, attempt, outcome, response, err);
         paused = may_repeat(performance, attempt, outcome, response)
                      ? pause_before(performance, attempt, &advice, err)
                      : 0;
@@ -186,6 +190,15 @@ static enum http_outcome perform(const struct performance *performance,
             return outcome;
         *err = (struct error)ERROR_INIT;
     }
+}
+
+/* Without random bytes a request has no name, and nothing else is wrong with it. */
+static void name_request(struct performance *performance)
+{
+    char id[UUID_TEXT_BYTES];
+
+    if (uuid_generate(id))
+        (void)snprintf(performance->request_id, sizeof performance->request_id, "req-%s", id);
 }
 
 /* Programming errors of the clients, found before anything is sent. */
@@ -210,6 +223,7 @@ int http_perform(struct http_client *client, const struct http_request *request,
     if (!is_streamed)
         performance.deadline_ns =
             clock_monotonic_ns() + client->options.request_timeout_seconds * NANOSECONDS_PER_SECOND;
+    name_request(&performance);
     http_response_clear(response);
     if (cancel_check(cancel, err) < 0)
         return -1;

@@ -13,6 +13,9 @@
  * 408, 429, 500, 502, 503, 504: after a doubling pause with jitter, or what Retry-After asks for (up
  * to LIMIT_RETRY_AFTER_SECONDS). One that is not repeatable is sent at most once, ever.
  *
+ * Each call bears an X-OpenStack-Request-ID of ours, by which the services' logs and our own (debug)
+ * tell what became of a request that had no answer. Its repetitions share it.
+ *
  * No message holds a token, a URL's query or a body that may be secret.
  */
 #ifndef SERVICES_OPENSTACK_HTTP_H

@@ -95,6 +95,9 @@ static int build_headers(const struct http_attempt *attempt, struct curl_slist *
     for (size_t i = 0; i < request->header_count; i++)
         if (append_header(&list, request->headers[i].name, request->headers[i].value, err) < 0)
             return -1;
+    if (*attempt->request_id != '\0' &&
+        append_header(&list, "X-OpenStack-Request-ID", attempt->request_id, err) < 0)
+        return -1;
     if (request->token != NULL && append_token(&list, request->token, attempt->arena, err) < 0)
         return -1;
     *ret = steal(&list);

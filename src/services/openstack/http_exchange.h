@@ -15,13 +15,17 @@ enum http_outcome {
     HTTP_FAILED,   /* another attempt would not help: refused, over a cap, no sense */
 };
 
+/** Room for "req-" and a UUID, with the NUL, in bytes. */
+#define HTTP_REQUEST_ID_BYTES 41
+
 /** What an attempt works with; all borrowed. */
 struct http_attempt {
     const struct http_options *options;
     struct secure_arena *arena;
     const struct http_request *request;
-    const char *url;     /* of this attempt: the request's, or where a redirect led */
-    uint64_t timeout_ns; /* for all of it; 0: no limit but the stall timeout */
+    const char *request_id; /* ours; empty for none */
+    const char *url;        /* of this attempt: the request's, or where a redirect led */
+    uint64_t timeout_ns;    /* for all of it; 0: no limit but the stall timeout */
     struct cancel *cancel;
 };
 

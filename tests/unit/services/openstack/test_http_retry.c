@@ -89,6 +89,32 @@ static void a_repeatable_request_is_tried_again_after_every_kind_of_failure(void
     }
 }
 
+/* "req-..." as the index-th request bears it. */
+static const char *request_id(struct http_bed *bed, size_t index)
+{
+    const char *header =
+        strstr(http_server_request(bed->server, index), "\r\nX-OpenStack-Request-ID: req-");
+
+    assert_non_null(header);
+    return strstr(header, "req-");
+}
+
+static void a_request_is_named_and_its_repetition_alike(void **state)
+{
+    static const char *const answers[] = {"", "HTTP/1.1 204 No\r\n\r\n", "HTTP/1.1 204 No\r\n\r\n"};
+    struct http_bed *bed = *state;
+    CLEANUP(http_response_clear) struct http_response response = HTTP_RESPONSE_INIT;
+    struct error err = ERROR_INIT;
+
+    http_bed_script(bed, answers, 3);
+    assert_succeeds(perform(bed, true, &response, &err));
+    assert_succeeds(perform(bed, true, &response, &err));
+    assert_int_equal(http_server_request_count(bed->server), 3);
+    assert_memory_equal(request_id(bed, 0), request_id(bed, 1), 40);
+    assert_memory_not_equal(request_id(bed, 1), request_id(bed, 2), 40);
+    assert_int_equal(strcspn(request_id(bed, 0), "\r"), 40);
+}
+
 static void the_number_of_attempts_is_bounded_and_the_last_answer_counts(void **state)
 {
     static const struct http_server_answer busy = {.text = BUSY, .requests = 9};
@@ -258,6 +284,7 @@ int main(void)
         cmocka_unit_test(what_the_service_asks_for_counts_up_to_its_cap),
         cmocka_unit_test(only_answers_that_may_change_are_worth_another_attempt),
         with_bed(a_repeatable_request_is_tried_again_after_every_kind_of_failure),
+        with_bed(a_request_is_named_and_its_repetition_alike),
         with_bed(the_number_of_attempts_is_bounded_and_the_last_answer_counts),
         with_bed(what_is_not_repeatable_is_sent_once_also_on_a_connection_that_was_kept),
         with_bed(connections_are_kept_for_the_next_request),
