@@ -78,8 +78,6 @@ static int require_old_kind(const uint8_t *body, size_t size, const struct skesk
 {
     const enum hash_algorithm hash = skesk->s2k.hash;
 
-    if (size > SKESK_PACKET_BYTES - PACKET_HEADER_MAXIMUM_BYTES)
-        return message_damaged(err);
     if (body[0] != SKESK_VERSION)
         return error_set(
             err, ERROR_UNSUPPORTED,
@@ -88,6 +86,8 @@ static int require_old_kind(const uint8_t *body, size_t size, const struct skesk
         return error_set(err, ERROR_UNSUPPORTED, "the gpgme engine takes no Argon2");
     if (hash == HASH_SHA3_256 || hash == HASH_SHA3_512)
         return error_set(err, ERROR_UNSUPPORTED, "the gpgme engine takes no SHA-3");
+    if (size > SKESK_PACKET_BYTES - PACKET_HEADER_MAXIMUM_BYTES)
+        return message_damaged(err);
     return 0;
 }
 
