@@ -41,8 +41,8 @@ struct upload_staging {
     void *on_end_context;
     struct upload_worker *worker; /* NULL until the start */
     struct cancel *stop;          /* ends a sweep */
-    _Atomic uint64_t next_sweep_ns;
-    struct monitor monitor; /* guards what follows; never held over I/O */
+    uint64_t next_sweep_ns;       /* only the worker's tidying thread uses it */
+    struct monitor monitor;       /* guards what follows; never held over I/O */
     struct transfer *transfers;
     struct upload_info completed[COMPLETED_COUNT]; /* a ring */
     size_t completed_count;                        /* ever */
@@ -225,14 +225,15 @@ int upload_staging_new(const struct upload_staging_parts *parts, struct upload_s
     return 0;
 }
 
-/* In the worker's own time, seldom: nothing waits for it. */
-static void sweep_consumers(struct upload_staging *staging)
+/* When the worker has nothing else to do, and seldom: nothing waits for it. */
+static void sweep_consumers(void *context)
 {
+    struct upload_staging *staging = context;
     const uint64_t now_ns = clock_monotonic_ns();
 
-    if (staging->owner.consumers == NULL || now_ns < atomic_load(&staging->next_sweep_ns))
+    if (staging->owner.consumers == NULL || now_ns < staging->next_sweep_ns)
         return;
-    atomic_store(&staging->next_sweep_ns, now_ns + SWEEP_NS);
+    staging->next_sweep_ns = now_ns + SWEEP_NS;
     consumer_registry_sweep(staging->owner.consumers, staging->stop);
 }
 
@@ -243,7 +244,6 @@ static int list_pending(void *context, char (**ret)[UUID_TEXT_BYTES], size_t *re
     struct upload_staging *staging = context;
     size_t count = 0;
 
-    sweep_consumers(staging);
     if (staging_directory_list(staging->owner.dir_fd, ret, ret_count, err) < 0)
         return -1;
     for (size_t i = 0; i < *ret_count; i++) {
@@ -263,6 +263,7 @@ int upload_staging_start(struct upload_staging *staging, struct error *err)
 {
     const struct upload_worker_parts parts = {.list = list_pending,
                                               .attempt = attempt_in_background,
+                                              .tidy = sweep_consumers,
                                               .context = staging,
                                               .first_retry_ms = staging->first_retry_ms,
                                               .last_retry_ms = staging->last_retry_ms};

@@ -38,6 +38,8 @@ struct upload_worker {
     struct monitor monitor; /* guards what follows; never held during an attempt or a listing */
     struct entry *entries;
     uint64_t next_listing_ns;
+    bool is_tidy;    /* nobody needs to tidy up before the next listing */
+    bool is_tidying; /* a thread is at it */
     bool closing;
 };
 
@@ -91,6 +93,14 @@ static struct entry *next_due(struct upload_worker *worker, uint64_t now_ns, uin
     return NULL;
 }
 
+static bool is_idle(const struct upload_worker *worker)
+{
+    for (const struct entry *entry = worker->entries; entry != NULL; entry = entry->next)
+        if (entry->running)
+            return false;
+    return true;
+}
+
 /* --- the loop of a thread; entered and left locked --- */
 
 static void list(struct upload_worker *worker, uint64_t now_ns)
@@ -108,7 +118,18 @@ static void list(struct upload_worker *worker, uint64_t now_ns)
     for (size_t i = 0; result == 0 && i < count; i++)
         if (find_entry(worker, ids[i]) == NULL)
             add_entry(worker, ids[i]);
+    worker->is_tidy = worker->parts.tidy == NULL || worker->is_tidying;
     monitor_changed(&worker->monitor);
+}
+
+static void tidy(struct upload_worker *worker)
+{
+    worker->is_tidy = true;
+    worker->is_tidying = true;
+    monitor_unlock(&worker->monitor);
+    worker->parts.tidy(worker->parts.context);
+    monitor_lock(&worker->monitor);
+    worker->is_tidying = false;
 }
 
 static void attempt(struct upload_worker *worker, struct entry *entry)
@@ -145,6 +166,8 @@ static void loop(struct job *job)
             attempt(worker, entry);
         else if (now_ns >= worker->next_listing_ns)
             list(worker, now_ns);
+        else if (!worker->is_tidy && is_idle(worker))
+            tidy(worker);
         else
             upload_backoff_wait(&worker->monitor, wake_ns);
     }
@@ -174,6 +197,7 @@ int upload_worker_new(const struct upload_worker_parts *parts, struct upload_wor
     if (worker == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     worker->parts = *parts;
+    worker->is_tidy = true;
     monitor_init(&worker->monitor);
     if (start(worker, err) < 0) {
         upload_worker_free(worker);

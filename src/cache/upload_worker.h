@@ -14,13 +14,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/** What the worker works on. Both functions are called by its threads, without any lock. */
+/** What the worker works on. The functions are called by its threads, without any lock. */
 struct upload_worker_parts {
     /** Ids of what is to be sent; caller frees *ret. Asked at the start and every last_retry_ms, to
      *  find what other processes sealed. */
     int (*list)(void *context, char (**ret)[UUID_TEXT_BYTES], size_t *ret_count, struct error *err);
     /** Makes one attempt; true when another one should follow. Never twice at a time for one id. */
     bool (*attempt)(void *context, const char *id, struct cancel *cancel);
+    /** What can wait, and may take its time: called after each listing, once nothing is due or under
+     *  way, by one thread at a time. May be NULL. */
+    void (*tidy)(void *context);
     void *context;
     unsigned first_retry_ms; /* delay after a first attempt, doubled up to last_retry_ms */
     unsigned last_retry_ms;

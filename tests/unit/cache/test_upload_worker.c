@@ -34,6 +34,9 @@ struct work {
     unsigned most_at_once;
     bool doubled; /* two attempts for one id at a time */
     unsigned delay_ms;
+    unsigned tidied;
+    unsigned attempts_before_tidying;
+    bool tidied_during_work;
 };
 
 static size_t index_of(const char *id)
@@ -83,6 +86,19 @@ static bool attempt(void *context, const char *id, struct cancel *cancel)
     return should_follow;
 }
 
+/* Takes its time, as a sweep does whose services are slow. */
+static void tidy(void *context)
+{
+    struct work *work = context;
+
+    (void)pthread_mutex_lock(&work->mutex);
+    if (work->tidied++ == 0)
+        work->attempts_before_tidying = work->attempts[1];
+    work->tidied_during_work |= work->at_once > 0;
+    (void)pthread_mutex_unlock(&work->mutex);
+    sleep_milliseconds(50);
+}
+
 static unsigned attempts_of(struct work *work, const char *id)
 {
     unsigned attempts;
@@ -111,6 +127,7 @@ static struct upload_worker *start(struct work *work, unsigned first_ms, unsigne
 {
     const struct upload_worker_parts parts = {.list = list,
                                               .attempt = attempt,
+                                              .tidy = tidy,
                                               .context = work,
                                               .first_retry_ms = first_ms,
                                               .last_retry_ms = last_ms};
@@ -149,6 +166,44 @@ static void works_on_what_is_listed_at_the_start(void **state)
     wait_for_attempts(work, FIRST_ID, 1);
     wait_for_attempts(work, SECOND_ID, 1);
     upload_worker_free(worker);
+}
+
+static unsigned times_tidied(struct work *work)
+{
+    unsigned tidied;
+
+    (void)pthread_mutex_lock(&work->mutex);
+    tidied = work->tidied;
+    (void)pthread_mutex_unlock(&work->mutex);
+    return tidied;
+}
+
+static void tidies_up_after_the_work(void **state)
+{
+    struct work *work = *state;
+    struct upload_worker *worker;
+
+    list_id(work, FIRST_ID);
+    work->delay_ms = 20;
+    worker = start(work, 1000, 100000);
+    for (int i = 0; i < 5000 && times_tidied(work) == 0; i++)
+        sleep_milliseconds(1);
+    upload_worker_free(worker);
+    assert_int_equal(work->tidied, 1);
+    assert_true(work->attempts_before_tidying > 0);
+    assert_false(work->tidied_during_work);
+}
+
+static void works_while_it_tidies_up(void **state)
+{
+    struct work *work = *state;
+    CLEANUP(upload_worker_free) struct upload_worker *worker = start(work, 1000, 100000);
+
+    for (int i = 0; i < 5000 && times_tidied(work) == 0; i++)
+        sleep_milliseconds(1);
+    upload_worker_add(worker, FIRST_ID);
+    wait_for_attempts(work, FIRST_ID, 1);
+    assert_int_equal(times_tidied(work), 1);
 }
 
 static void works_on_what_is_added_at_once(void **state)
@@ -296,6 +351,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         worker_test(works_on_what_is_listed_at_the_start),
+        worker_test(tidies_up_after_the_work),
+        worker_test(works_while_it_tidies_up),
         worker_test(works_on_what_is_added_at_once),
         worker_test(finds_in_time_what_others_added),
         worker_test(a_listing_that_fails_is_repeated),
