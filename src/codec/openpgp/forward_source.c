@@ -2,11 +2,11 @@
 #include "codec/openpgp/forward_source.h"
 
 #include "codec/openpgp/encrypted_message.h"
+#include "codec/openpgp/kept_plaintext.h"
 #include "codec/openpgp/message_damaged.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct forward_source {
     struct byte_source source;
@@ -14,47 +14,8 @@ struct forward_source {
     struct byte_source *ciphertext;
     struct encrypted_message *encrypted; /* NULL until the first read */
     uint64_t position;                   /* of the next pread */
-    struct secure_buffer *kept; /* plaintext from `position` on, after a failure; or NULL */
-    size_t kept_read;           /* how much of it was handed out since */
-    bool has_lost_plaintext;    /* a failure whose plaintext could not be kept */
+    struct kept_plaintext kept;          /* from `position` on */
 };
-
-/* What was kept comes first; it leaves only when the whole read succeeds. */
-static size_t copy_kept(const struct forward_source *forward, void *buffer, size_t size)
-{
-    size_t left;
-
-    if (forward->kept == NULL)
-        return 0;
-    left = secure_buffer_size(forward->kept) - forward->kept_read;
-    size = size < left ? size : left;
-    memcpy(buffer, secure_buffer_bytes(forward->kept) + forward->kept_read, size);
-    return size;
-}
-
-static void drop_kept(struct forward_source *forward, size_t size)
-{
-    forward->kept_read += size;
-    if (forward->kept != NULL && forward->kept_read == secure_buffer_size(forward->kept)) {
-        secure_buffer_free(steal(&forward->kept));
-        forward->kept_read = 0;
-    }
-}
-
-/* The layers below have moved on past these bytes, the position has not. */
-static void keep(struct forward_source *forward, const void *bytes, size_t size)
-{
-    struct secure_buffer *kept = NULL;
-    struct error ignored = ERROR_INIT;
-
-    if (secure_buffer_copy_of(forward->message->key->arena, bytes, size, &kept, &ignored) < 0) {
-        forward->has_lost_plaintext = true;
-        return;
-    }
-    secure_buffer_free(forward->kept);
-    forward->kept = kept;
-    forward->kept_read = 0;
-}
 
 static int reopen(struct forward_source *forward, struct cancel *cancel, struct error *err)
 {
@@ -90,21 +51,21 @@ static int forward_source_pread(struct byte_source *source, void *buffer, size_t
 
     if (offset != forward->position)
         return error_set_errno(err, ESPIPE, "plaintext is read forward only");
-    if (forward->has_lost_plaintext)
-        return error_set(err, ERROR_EXHAUSTED, "out of locked memory");
+    if (kept_plaintext_check(&forward->kept, err) < 0)
+        return -1;
     size = size < left ? size : (size_t)left;
-    from_kept = copy_kept(forward, bytes, size);
+    from_kept = kept_plaintext_copy(&forward->kept, bytes, size);
     for (done = from_kept; done < size;) {
         size_t got;
 
         if (read_content(forward, bytes + done, size - done, cancel, &got, err) < 0) {
             if (done > from_kept)
-                keep(forward, bytes, done);
+                kept_plaintext_keep(&forward->kept, forward->message->key->arena, bytes, done);
             return -1;
         }
         done += got;
     }
-    drop_kept(forward, from_kept);
+    kept_plaintext_drop(&forward->kept, from_kept);
     forward->position += done;
     *ret_size = done;
     return 0;
@@ -120,7 +81,7 @@ static void forward_source_free(struct byte_source *source)
     struct forward_source *forward = (struct forward_source *)source;
 
     encrypted_message_free(forward->encrypted);
-    secure_buffer_free(forward->kept);
+    kept_plaintext_clear(&forward->kept);
     byte_source_free(forward->ciphertext);
     codec_message_unref(&forward->message->message);
     free(forward);
