@@ -114,7 +114,7 @@ static int read_body(struct token *token, struct json_object *document,
                      const struct credentials *credentials, uint64_t asked_at_ns, struct error *err)
 {
     struct json_object *body = member(document, "token");
-    uint64_t life;
+    uint64_t life = 0;
 
     if (!json_object_is_type(body, json_type_object))
         return error_set(err, ERROR_INVALID, "no token in the answer: is this Keystone v3?");
