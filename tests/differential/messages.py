@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The messages that are read: published ones, those of three writers, and damaged ones."""
 import hashlib
+import zlib
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
@@ -99,6 +100,21 @@ def packets_of(data: bytes) -> List[Tuple[int, int, int, List[int]]]:
     return found
 
 
+def cut_inside(bench) -> Iterator[Message]:
+    """Messages with a right MDC around compressed data that end early, in a literal that does not say how long
+    it is. gpg by itself takes the end of the data for that of the literal."""
+    partial = b"\xcb\xe9b\0" + bytes(4) + PLAIN[:506] + b"\xe9" + PLAIN[506:1018] + b"\x64" + PLAIN[1018:1118]
+    literals = {"indeterminate": (b"\xafb\0" + bytes(4) + PLAIN, PLAIN), "partial": (partial, PLAIN[:1118])}
+    key = bench.scratch(PASSPHRASE.encode())
+    for name, (literal, content) in literals.items():
+        compressed = zlib.compress(literal)
+        for cut in (0, 1, 3, 8, len(compressed) // 2):
+            plain, stored = bench.scratch(b"\xa3\x02" + compressed[:len(compressed) - cut]), bench.scratch()
+            bench.gpg.encrypt(plain, key, stored, [*QUICK_GPG, "-z0", "--no-literal"])
+            digest = hashlib.sha256(content).hexdigest() if cut == 0 else None
+            yield Message(f"cut-inside-{name}-{cut}", stored.read_bytes(), PASSPHRASE.encode(), digest)
+
+
 def structural_points(data: bytes) -> Dict[str, int]:
     """Places where a reader decides something, in a message of one SKESK and one SEIPD packet."""
     (skesk, skesk_body, skesk_end, _), (seipd, body, end, lengths) = packets_of(data)
@@ -122,13 +138,32 @@ def flipped(data: bytes, place: int, mask: int) -> bytes:
     return data[:place] + bytes([data[place] ^ mask]) + data[place + 1:]
 
 
-def damaged(name: str, data: bytes, is_thorough: bool) -> Iterator[Tuple[str, bytes]]:
+class Parts(NamedTuple):
+    """Where a message differs from the one that is damaged everywhere: what begins so, and what stands around."""
+    points: Tuple[str, ...] = ("",)
+    is_thorough: bool = False
+    has_outside: bool = False
+
+
+# Each structure that occurs is damaged at each of its points, once.
+DAMAGED = {"gpg-none": Parts(is_thorough=True, has_outside=True),
+           "gpg-none-piped": Parts(("seipd", "length", "content-end", "mdc", "end"), has_outside=True),
+           "gpg-zlib": Parts(("length", "prefix", "literal", "content", "mdc", "end")),
+           "rnp-none": Parts(("skesk", "encrypted-key", "seipd", "length"), has_outside=True)}
+
+
+def damaged_inside(name: str, data: bytes, parts: Parts) -> Iterator[Tuple[str, bytes]]:
     for point, place in structural_points(data).items():
+        if not point.startswith(parts.points):
+            continue
         yield f"{name}-flip-{point}", flipped(data, place, 0x01)
         yield f"{name}-cut-{point}", data[:place]
-        if is_thorough:
+        if parts.is_thorough:
             yield f"{name}-flip-high-{point}", flipped(data, place, 0x40)
             yield f"{name}-without-{point}", data[:place] + data[place + 1:]
+
+
+def damaged_outside(name: str, data: bytes) -> Iterator[Tuple[str, bytes]]:
     (_, _, skesk_end, _), (seipd, body, end, _) = packets_of(data)
     yield f"{name}-junk-after", data + b"\0"
     yield f"{name}-packet-after", data + b"\xcb\x0bb\0\0\0\0\0hello"
@@ -150,6 +185,10 @@ def all_messages(bench) -> Iterator[Message]:
     for name, data in written.items():
         yield Message(f"sound-{name}", data, passphrase, plain)
     yield Message("wrong-passphrase", written["gpg-none"], b"another")
-    for name in ("gpg-none", "gpg-none-piped", "gpg-zlib", "rnp-none"):
-        for damage, data in damaged(name, written[name], is_thorough=name == "gpg-none"):
+    for name, parts in DAMAGED.items():
+        for damage, data in damaged_inside(name, written[name], parts):
             yield Message(f"damaged-{damage}", data, passphrase)
+        if parts.has_outside:
+            for damage, data in damaged_outside(name, written[name]):
+                yield Message(f"damaged-{damage}", data, passphrase)
+    yield from cut_inside(bench)
