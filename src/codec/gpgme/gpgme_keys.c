@@ -42,7 +42,7 @@ static int resolve(struct session_key_resolver *resolver, enum encrypted_data_ki
     struct gpg_keyring *keyring = ((struct gpgme_keys *)resolver)->keyring;
     CLEANUP(memory_free) uint8_t *message = NULL;
     struct gpg_session_key found;
-    size_t message_size;
+    size_t message_size = 0;
 
     if (kind == ENCRYPTED_DATA_SEIPD_V2)
         return error_set(err, ERROR_UNSUPPORTED,
