@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-static int check_start(struct lookahead *packets, struct cancel *cancel, struct error *err)
+int esk_sequence_check_start(struct lookahead *packets, struct cancel *cancel, struct error *err)
 {
     const uint8_t *bytes;
     size_t size;
@@ -114,7 +114,7 @@ static int read_packet(struct lookahead *packets, const struct packet_header *he
     return ignorable_packet_skip(&body, header->type, cancel, err);
 }
 
-static int require_encrypted_data(const struct packet_header *header, struct error *err)
+int esk_sequence_require_encrypted_data(const struct packet_header *header, struct error *err)
 {
     switch (header->type) {
     case PACKET_SEIPD:
@@ -142,7 +142,7 @@ int esk_sequence_read(struct lookahead *packets, struct cancel *cancel, struct e
 
     if (sequence == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
-    if (check_start(packets, cancel, err) < 0)
+    if (esk_sequence_check_start(packets, cancel, err) < 0)
         return -1;
     while (belongs) {
         *ret_offset = lookahead_position(packets);
@@ -153,7 +153,7 @@ int esk_sequence_read(struct lookahead *packets, struct cancel *cancel, struct e
         if (read_packet(packets, ret_header, cancel, sequence, &belongs, err) < 0)
             return -1;
     }
-    if (require_encrypted_data(ret_header, err) < 0)
+    if (esk_sequence_require_encrypted_data(ret_header, err) < 0)
         return -1;
     *ret = steal(&sequence);
     return 0;

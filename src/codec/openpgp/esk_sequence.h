@@ -31,6 +31,13 @@ struct esk_sequence {
 int esk_sequence_read(struct lookahead *packets, struct cancel *cancel, struct esk_sequence **ret,
                       uint64_t *ret_offset, struct packet_header *ret_header, struct error *err);
 
+/** ERROR_CORRUPT when `packets` ends at once, or does not begin like a packet. */
+int esk_sequence_check_start(struct lookahead *packets, struct cancel *cancel, struct error *err);
+
+/** What ends the sequence must be encrypted data (SEIPD or LibrePGP's); ERROR_CORRUPT names what it
+ *  is instead. */
+int esk_sequence_require_encrypted_data(const struct packet_header *header, struct error *err);
+
 /** Frees; NULL is allowed. */
 void esk_sequence_free(struct esk_sequence *sequence);
 DEFINE_CLEANUP(struct esk_sequence, esk_sequence_free)
