@@ -133,6 +133,17 @@ int json_document_text(struct json_object *document, const char *name, const cha
     return 0;
 }
 
+const char *json_document_find_text(struct json_object *object, const char *name)
+{
+    struct json_object *member = NULL;
+
+    if (!json_object_is_type(object, json_type_object) ||
+        !json_object_object_get_ex(object, name, &member) ||
+        !json_object_is_type(member, json_type_string))
+        return NULL;
+    return json_object_get_string(member);
+}
+
 const char *json_document_print(struct json_object *document, size_t *ret_size)
 {
     return json_object_to_json_string_length(

@@ -36,6 +36,9 @@ int json_document_parse_within(const char *text, size_t size, size_t limit,
 int json_document_text(struct json_object *document, const char *name, const char **ret,
                        struct error *err);
 
+/** Likewise, where another type, or an `object` that is none, is as good as absent: NULL. */
+const char *json_document_find_text(struct json_object *object, const char *name);
+
 /** The compact text of `document` and its length in bytes; borrowed, valid until it changes. */
 const char *json_document_print(struct json_object *document, size_t *ret_size);
 

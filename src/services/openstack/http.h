@@ -96,7 +96,6 @@ struct http_response {
     struct secure_buffer *secret; /* the body of a 2xx, if has_secret_answer; maybe of size 0 */
     struct secure_buffer *subject_token; /* X-Subject-Token; NULL without */
     char request_id[64];                 /* x-openstack-request-id; empty without */
-    char location[1024];                 /* Location as it came; empty without or when longer */
     char content_type[64];               /* without parameters; empty without */
     bool is_quiet;                       /* the body must not be quoted */
 };

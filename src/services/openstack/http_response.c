@@ -113,7 +113,7 @@ static void start_anew(struct http_response *response, struct http_head *head, c
 {
     *head = (struct http_head){.bytes = head->bytes};
     secure_buffer_free(steal(&response->subject_token));
-    response->request_id[0] = response->location[0] = response->content_type[0] = '\0';
+    response->request_id[0] = response->content_type[0] = '\0';
     response->status = status_of(line, size);
 }
 
@@ -141,8 +141,6 @@ int http_response_take_line(struct http_response *response, struct http_head *he
         return keep_token(response, arena, value, length, err);
     else if ((value = header_value("x-openstack-request-id", line, size, &length)) != NULL)
         keep_text(response->request_id, sizeof response->request_id, value, length);
-    else if ((value = header_value("Location", line, size, &length)) != NULL)
-        keep_text(response->location, sizeof response->location, value, length);
     else if ((value = header_value("Content-Range", line, size, &length)) != NULL)
         keep_range(head, value, length);
     else if ((value = header_value("Content-Type", line, size, &length)) != NULL)
@@ -153,26 +151,15 @@ int http_response_take_line(struct http_response *response, struct http_head *he
 
 /* --- refusals --- */
 
-static const char *text_of(struct json_object *object, const char *name)
-{
-    struct json_object *member = NULL;
-
-    if (!json_object_is_type(object, json_type_object) ||
-        !json_object_object_get_ex(object, name, &member) ||
-        !json_object_is_type(member, json_type_string))
-        return NULL;
-    return json_object_get_string(member);
-}
-
 /* Keystone and its middleware: error.message; Glance: message; Barbican: description, else title. */
 static const char *find_reason(struct json_object *document)
 {
     static const char *const names[] = {"message", "description", "title"};
     struct json_object *inner = json_object_object_get(document, "error");
-    const char *reason = text_of(inner, "message");
+    const char *reason = json_document_find_text(inner, "message");
 
     for (size_t i = 0; reason == NULL && i < sizeof names / sizeof names[0]; i++)
-        reason = text_of(document, names[i]);
+        reason = json_document_find_text(document, names[i]);
     return reason;
 }
 

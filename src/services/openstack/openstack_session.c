@@ -14,12 +14,11 @@ struct openstack_session {
 };
 
 static const struct {
-    const char *name;    /* in messages */
-    const char *type;    /* in the catalog */
-    const char *version; /* how a path on it starts */
+    const char *name; /* in messages */
+    const char *type; /* in the catalog */
 } services[] = {
-    [OPENSTACK_IMAGE] = {"Glance", "image", "/v2/"},
-    [OPENSTACK_KEY_MANAGER] = {"Barbican", "key-manager", "/v1/"},
+    [OPENSTACK_IMAGE] = {"Glance", "image"},
+    [OPENSTACK_KEY_MANAGER] = {"Barbican", "key-manager"},
 };
 
 /* NULL, with *err filled, when the catalog does not have it. */
@@ -161,13 +160,4 @@ int openstack_session_request(struct openstack_session *session, enum openstack_
     if (request_with(session, service, fresh, path, request, cancel, response, err) < 0)
         return -1;
     return response->status == 401 ? http_response_error(response, services[service].name, err) : 0;
-}
-
-const char *openstack_session_link_path(enum openstack_service service, const char *link)
-{
-    const char *path = link;
-
-    if (strncmp(link, "http://", 7) == 0 || strncmp(link, "https://", 8) == 0)
-        path = strchr(strchr(link, ':') + 3, '/');
-    return path == NULL ? NULL : strstr(path, services[service].version);
 }

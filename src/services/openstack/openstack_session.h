@@ -55,12 +55,4 @@ int openstack_session_request(struct openstack_session *session, enum openstack_
                               struct cancel *cancel, struct http_response *response,
                               struct error *err);
 
-/**
- * The path and query of `link`, which a service gave as a whole URL or as a path ("next", Location),
- * cut so that openstack_session_request takes it for `service`: from "/v2/" (image) or "/v1/"
- * (key-manager) on. Its scheme, host and port are ignored. Points into `link`; NULL when it has no
- * such path.
- */
-const char *openstack_session_link_path(enum openstack_service service, const char *link);
-
 #endif

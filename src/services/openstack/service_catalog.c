@@ -1,24 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/openstack/service_catalog.h"
 
+#include "services/json_document.h"
+
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char *text_of(struct json_object *object, const char *name)
-{
-    struct json_object *member = NULL;
-
-    if (!json_object_is_type(object, json_type_object) ||
-        !json_object_object_get_ex(object, name, &member) ||
-        !json_object_is_type(member, json_type_string))
-        return NULL;
-    return json_object_get_string(member);
-}
-
 static bool is_text(struct json_object *object, const char *name, const char *expected)
 {
-    const char *text = text_of(object, name);
+    const char *text = json_document_find_text(object, name);
 
     return text != NULL && strcmp(text, expected) == 0;
 }
@@ -51,8 +42,8 @@ static const char *find_endpoint(struct json_object *service, const char *interf
         struct json_object *endpoint = json_object_array_get_idx(endpoints, i);
 
         if (is_text(endpoint, "interface", interface) && is_in_region(endpoint, region) &&
-            text_of(endpoint, "url") != NULL)
-            return text_of(endpoint, "url");
+            json_document_find_text(endpoint, "url") != NULL)
+            return json_document_find_text(endpoint, "url");
     }
     return NULL;
 }

@@ -33,6 +33,30 @@ static void text_members_are_borrowed_or_absent(void **state)
     assert_fails(ERROR_INVALID, json_document_text(document, "d", &text, &err));
 }
 
+static void what_is_no_text_member_is_not_found(void **state)
+{
+    CLEANUP(json_object_put)
+    struct json_object *document = parse("{\"a\":\"x\",\"b\":null,\"c\":7,\"d\":[]}");
+    static const char *const names[] = {"b", "c", "d", "absent"};
+
+    (void)state;
+    assert_string_equal(json_document_find_text(document, "a"), "x");
+    for (size_t i = 0; i < ELEMENTS_OF(names); i++)
+        assert_null(json_document_find_text(document, names[i]));
+    assert_null(json_document_find_text(json_object_object_get(document, "d"), "a"));
+    assert_null(json_document_find_text(NULL, "a"));
+}
+
+static void larger_documents_have_a_limit_of_their_own(void **state)
+{
+    CLEANUP(json_object_put) struct json_object *document = NULL;
+    struct error err;
+
+    (void)state;
+    assert_fails(ERROR_TOO_LARGE, json_document_parse_within("{ }", 3, 2, &document, &err));
+    assert_succeeds(json_document_parse_within("{ }", 3, 3, &document, &err));
+}
+
 static void what_is_set_is_printed_and_parsed_again(void **state)
 {
     CLEANUP(json_object_put) struct json_object *document = parse("{\"old\":true}");
@@ -79,6 +103,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_members_are_borrowed_or_absent),
+        cmocka_unit_test(what_is_no_text_member_is_not_found),
+        cmocka_unit_test(larger_documents_have_a_limit_of_their_own),
         cmocka_unit_test(what_is_set_is_printed_and_parsed_again),
         cmocka_unit_test(one_name_at_two_levels_is_no_duplicate),
         cmocka_unit_test(escapes_do_not_confuse_the_count_of_members),

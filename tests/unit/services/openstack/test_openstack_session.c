@@ -110,9 +110,8 @@ static void a_401_while_keystone_is_away_is_no_denial(void **state)
 /* A load balancer that lost Keystone: the image or secret that was asked for may be there. */
 static void a_keystone_that_makes_no_sense_is_an_outage_to_a_request(void **state)
 {
-    static const char *const answers[] = {
-        "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnope",
-        "HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}"};
+    static const char *const answers[] = {"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnope",
+                                          "HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}"};
     struct http_bed *bed = *state;
     CLEANUP(openstack_session_free) struct openstack_session *session = keystone_session(bed);
     CLEANUP(http_response_clear) struct http_response response = HTTP_RESPONSE_INIT;
@@ -190,33 +189,6 @@ static void a_path_that_could_be_another_host_is_refused(void **state)
     assert_int_equal(http_server_request_count(bed->server), 1);
 }
 
-static void of_a_link_only_path_and_query_count(void **state)
-{
-    static const struct {
-        enum openstack_service service;
-        const char *link, *path;
-    } cases[] = {
-        {OPENSTACK_IMAGE, "/v2/images?limit=2&marker=x", "/v2/images?limit=2&marker=x"},
-        {OPENSTACK_IMAGE, "https://glance.example.org/image/v2/images?a", "/v2/images?a"},
-        {OPENSTACK_KEY_MANAGER, "http://127.0.0.1:15002/v1/secrets?offset=10",
-         "/v1/secrets?offset=10"},
-        {OPENSTACK_KEY_MANAGER, "http://evil.invalid/v2/images", NULL},
-        {OPENSTACK_IMAGE, "http://evil.invalid", NULL},
-        {OPENSTACK_IMAGE, "", NULL},
-        {OPENSTACK_IMAGE, "http:///v2/images", "/v2/images"},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
-        const char *path = openstack_session_link_path(cases[i].service, cases[i].link);
-
-        if (cases[i].path == NULL)
-            assert_null(path);
-        else
-            assert_string_equal(path, cases[i].path);
-    }
-}
-
 #define with_bed(test) cmocka_unit_test_setup_teardown(test, http_bed_open, http_bed_close)
 
 int main(void)
@@ -232,7 +204,6 @@ int main(void)
         with_bed(a_service_that_is_not_in_the_catalog_is_told),
         with_bed(an_identity_without_services_is_refused),
         with_bed(a_path_that_could_be_another_host_is_refused),
-        cmocka_unit_test(of_a_link_only_path_and_query_count),
     };
 
     return cmocka_run_group_tests(tests, crypto_arena_open, crypto_arena_close);
