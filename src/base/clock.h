@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #define NANOSECONDS_PER_SECOND UINT64_C(1000000000)
+#define NANOSECONDS_PER_MILLISECOND (NANOSECONDS_PER_SECOND / 1000)
 
 /** CLOCK_MONOTONIC. */
 uint64_t clock_monotonic_ns(void);

@@ -5,8 +5,6 @@
 
 #include <sys/random.h>
 
-#define NANOSECONDS_PER_MILLISECOND (NANOSECONDS_PER_SECOND / 1000)
-
 /* From 0 to `limit`; without randomness 0. */
 static uint64_t random_up_to(uint64_t limit)
 {

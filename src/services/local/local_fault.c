@@ -8,7 +8,6 @@
 
 #include <limits.h>
 
-#define NANOSECONDS_PER_MILLISECOND (NANOSECONDS_PER_SECOND / 1000)
 #define DELAY_MAXIMUM_MS (24 * 3600 * 1000)
 #define PAUSE_MS 10
 

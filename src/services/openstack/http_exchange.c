@@ -14,7 +14,6 @@
 #define POLL_MILLISECONDS 1000
 /* Larger than libcurl's defaults: image data comes and goes by the MiB. */
 #define TRANSFER_BUFFER_BYTES (256 * 1024L)
-#define NANOSECONDS_PER_MILLISECOND UINT64_C(1000000)
 
 DEFINE_CLEANUP(struct curl_slist, curl_slist_free_all)
 
