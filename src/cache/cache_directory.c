@@ -5,7 +5,6 @@
 #include "base/file_sink.h"
 #include "base/uuid.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -19,25 +18,19 @@
 #define LOCK_SECONDS 5
 #define LOCK_POLL_NS 50000000L
 
-static void close_directory(DIR *directory)
+DIR *cache_directory_stream(int dir_fd)
 {
-    (void)closedir(directory);
-}
-DEFINE_CLEANUP(DIR, close_directory)
+    CLEANUP(fd_close) int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *stream = fd < 0 ? NULL : fdopendir(fd);
 
-static DIR *open_directory(int fd)
-{
-    const int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *directory = own < 0 ? NULL : fdopendir(own);
-
-    if (directory == NULL && own >= 0)
-        (void)close(own);
-    return directory;
+    if (stream != NULL)
+        (void)steal_fd(&fd);
+    return stream;
 }
 
 static bool is_empty(int fd)
 {
-    CLEANUP(close_directory) DIR *directory = open_directory(fd);
+    CLEANUP(closedir) DIR *directory = cache_directory_stream(fd);
     const struct dirent *entry;
 
     while (directory != NULL && (entry = readdir(directory)) != NULL)
@@ -73,7 +66,7 @@ static int require_private(int fd, const char *path, struct error *err)
 
 static void remove_temporaries(int fd)
 {
-    CLEANUP(close_directory) DIR *directory = open_directory(fd);
+    CLEANUP(closedir) DIR *directory = cache_directory_stream(fd);
     const size_t prefix = sizeof FILE_SINK_TEMPORARY_PREFIX - 1;
     const struct dirent *entry;
 
@@ -152,7 +145,7 @@ static bool is_object_of(const char *name, const char *id)
 
 void cache_directory_remove_objects(int fd, const char *id)
 {
-    CLEANUP(close_directory) DIR *directory = open_directory(fd);
+    CLEANUP(closedir) DIR *directory = cache_directory_stream(fd);
     const struct dirent *entry;
 
     while (directory != NULL && (entry = readdir(directory)) != NULL)
@@ -163,7 +156,7 @@ void cache_directory_remove_objects(int fd, const char *id)
 
 int cache_directory_usage(int fd, struct ciphertext_cache_usage *ret, struct error *err)
 {
-    CLEANUP(close_directory) DIR *directory = open_directory(fd);
+    CLEANUP(closedir) DIR *directory = cache_directory_stream(fd);
     struct ciphertext_cache_usage usage = {0};
     const struct dirent *entry;
     struct stat status;

@@ -10,6 +10,10 @@
 #include "glancefs/cleanup.h"
 #include "glancefs/error.h"
 
+#include <dirent.h>
+
+DEFINE_CLEANUP(DIR, closedir)
+
 /**
  * Opens (makes) `path` and its objects directory and removes what unfinished downloads left.
  * *ret_fd is a descriptor of the objects directory, locked as long as it is open (ERROR_BUSY when
@@ -28,6 +32,10 @@ int cache_directory_look(const char *path);
  */
 int cache_directory_open_subdirectory(const char *path, const char *name, int *ret_fd,
                                       struct error *err);
+
+/** A stream of its own over any directory, from its start; NULL with errno set when there is none. The
+ *  caller closes it. */
+DIR *cache_directory_stream(int dir_fd);
 
 /** Removes all objects of image `id`. Best effort. */
 void cache_directory_remove_objects(int fd, const char *id);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/uuid.h"
 #include "cache/cache_directory.h"
+#include "glancefs/limits.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -23,9 +24,14 @@
 /* "<use>_<image-id>_<secret-id>", with the NUL. */
 #define NAME_BYTES 96
 
-DEFINE_CLEANUP(DIR, closedir)
+/* Hosts that one entry can name. */
+#define ENTRY_BYTES (16 * KIB)
 
-/* An entry's content is the text that says whose it is, to be compared and never parsed. */
+/*
+ * An entry begins with the text that says whose it is. In that of CONSUMER_IMAGE_CACHE the
+ * resource_type of each host follows that registered itself: a host's name may change, and hosts may
+ * share a cache directory.
+ */
 struct consumer_registry {
     struct image_service *images;
     struct key_manager *keys;
@@ -88,12 +94,13 @@ void consumer_registry_free(struct consumer_registry *registry)
     free(registry);
 }
 
-static struct secret_consumer consumer_of(const struct consumer_registry *registry,
-                                          enum consumer_use use, const char *image_id)
+/* With `cache_type` as resource_type when the use is that of a cache. */
+static struct secret_consumer consumer_of(enum consumer_use use, const char *cache_type,
+                                          const char *image_id)
 {
     if (use == CONSUMER_IMAGE)
         return (struct secret_consumer){"image", "image", image_id};
-    return (struct secret_consumer){"compute", registry->cache_type, image_id};
+    return (struct secret_consumer){"compute", cache_type, image_id};
 }
 
 /* --- entries --- */
@@ -131,23 +138,46 @@ static bool parse_name(const char *name, struct entry *ret)
     return uuid_is_valid(ret->image_id) && uuid_is_valid(ret->secret_id);
 }
 
-static bool is_ours(const struct consumer_registry *registry, const char *name)
+/* What follows the owner in the entry; NULL when there is none of ours. The caller frees. */
+static char *read_entry(const struct consumer_registry *registry, const char *name)
 {
-    CLEANUP(memory_free) char *owner = NULL;
+    CLEANUP(memory_free) char *text = NULL;
+    const size_t owner_size = strlen(registry->owner);
     struct error ignored = ERROR_INIT;
-    const size_t expected = strlen(registry->owner);
     size_t size;
 
-    return file_read_all(registry->dir_fd, name, expected, &owner, &size, &ignored) == 0 &&
-           size == expected && memcmp(owner, registry->owner, size) == 0;
+    if (file_read_all(registry->dir_fd, name, ENTRY_BYTES, &text, &size, &ignored) < 0 ||
+        strncmp(text, registry->owner, owner_size) != 0)
+        return NULL;
+    return strdup(text + owner_size);
 }
 
-static int remember(const struct consumer_registry *registry, const char *name, struct error *err)
+static bool names_type(const char *types, const char *type)
 {
-    if (is_ours(registry, name))
+    const size_t length = strlen(type);
+
+    while (*types != '\0') {
+        if (strncmp(types, type, length) == 0 && types[length] == '\n')
+            return true;
+        types = strchrnul(types, '\n');
+        types += *types == '\n';
+    }
+    return false;
+}
+
+static int remember(const struct consumer_registry *registry, enum consumer_use use,
+                    const char *name, struct error *err)
+{
+    const char *type = use == CONSUMER_IMAGE ? "" : registry->cache_type;
+    CLEANUP(memory_free) char *types = read_entry(registry, name);
+    CLEANUP(memory_free) char *text = NULL;
+
+    if (types != NULL && (use == CONSUMER_IMAGE || names_type(types, type)))
         return 0;
-    if (file_publish(registry->dir_fd, name, 0600, registry->owner, strlen(registry->owner), err) <
-        0)
+    if (asprintf(&text, "%s%s%s%s", registry->owner, types == NULL ? "" : types, type,
+                 use == CONSUMER_IMAGE ? "" : "\n") < 0)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    if (file_publish(registry->dir_fd, name, 0600, text, strlen(text), err) < 0)
         return error_prefix(err, "consumers");
     return 0;
 }
@@ -156,28 +186,39 @@ int consumer_registry_add(struct consumer_registry *registry, enum consumer_use 
                           const char *image_id, const char *secret_id, struct cancel *cancel,
                           struct error *err)
 {
-    const struct secret_consumer consumer = consumer_of(registry, use, image_id);
+    const struct secret_consumer consumer = consumer_of(use, registry->cache_type, image_id);
     char name[NAME_BYTES];
 
     if (!uuid_is_valid(image_id) || !uuid_is_valid(secret_id))
         return error_set(err, ERROR_INVALID, "a consumer's image and secret have UUIDs");
     entry_name(use, image_id, secret_id, name);
-    if (remember(registry, name, err) < 0)
+    if (remember(registry, use, name, err) < 0)
         return -1;
     return key_manager_add_consumer(registry->keys, secret_id, &consumer, cancel, err);
 }
 
 /* --- sweep --- */
 
-static int withdraw(const struct consumer_registry *registry, const struct entry *entry,
-                    const char *name, struct cancel *cancel, struct error *err)
+static int withdraw_one(const struct consumer_registry *registry, const struct entry *entry,
+                        const char *cache_type, struct cancel *cancel, struct error *err)
 {
-    const struct secret_consumer consumer = consumer_of(registry, entry->use, entry->image_id);
+    const struct secret_consumer consumer = consumer_of(entry->use, cache_type, entry->image_id);
 
-    if (key_manager_remove_consumer(registry->keys, entry->secret_id, &consumer, cancel, err) < 0)
-        return -1;
-    if (unlinkat(registry->dir_fd, name, 0) < 0)
-        return error_set_errno(err, errno, "consumers: remove %s", name);
+    return key_manager_remove_consumer(registry->keys, entry->secret_id, &consumer, cancel, err);
+}
+
+/* Those of all hosts in `types`. An older entry names none: it was ours. */
+static int withdraw(const struct consumer_registry *registry, const struct entry *entry,
+                    char *types, struct cancel *cancel, struct error *err)
+{
+    char *rest = types;
+    const char *type;
+
+    if (*types == '\0')
+        return withdraw_one(registry, entry, registry->cache_type, cancel, err);
+    while ((type = strsep(&rest, "\n")) != NULL)
+        if (*type != '\0' && withdraw_one(registry, entry, type, cancel, err) < 0)
+            return -1;
     return 0;
 }
 
@@ -185,35 +226,29 @@ static int sweep_entry(const struct consumer_registry *registry, const char *nam
                        struct cancel *cancel, struct error *err)
 {
     CLEANUP(image_record_unref) struct image_record *record = NULL;
+    CLEANUP(memory_free) char *types = NULL;
     struct entry entry;
 
-    if (!parse_name(name, &entry) || !is_ours(registry, name) ||
+    if (!parse_name(name, &entry) || (types = read_entry(registry, name)) == NULL ||
         image_service_get(registry->images, entry.image_id, cancel, &record, err) == 0)
         return 0;
-    return err->kind == ERROR_NOT_FOUND ? withdraw(registry, &entry, name, cancel, err) : -1;
+    if (err->kind != ERROR_NOT_FOUND || withdraw(registry, &entry, types, cancel, err) < 0)
+        return -1;
+    if (unlinkat(registry->dir_fd, name, 0) < 0)
+        return error_set_errno(err, errno, "consumers: remove %s", name);
+    return 0;
 }
 
 /* While a service is out, the next entry would only wait as long again. */
-static bool is_outage(const struct error *err)
+static bool ends_sweep(const struct error *err)
 {
     return err->kind == ERROR_UNAVAILABLE || err->kind == ERROR_TIMEOUT ||
            err->kind == ERROR_CANCELLED || err->kind == ERROR_LOGIN;
 }
 
-/* A stream of its own over the directory; NULL when there is none. */
-static DIR *open_stream(int dir_fd)
-{
-    CLEANUP(fd_close) int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *stream = fd < 0 ? NULL : fdopendir(fd);
-
-    if (stream != NULL)
-        (void)steal_fd(&fd);
-    return stream;
-}
-
 void consumer_registry_sweep(struct consumer_registry *registry, struct cancel *cancel)
 {
-    CLEANUP(closedir) DIR *directory = open_stream(registry->dir_fd);
+    CLEANUP(closedir) DIR *directory = cache_directory_stream(registry->dir_fd);
     const struct dirent *file;
 
     while (directory != NULL && (file = readdir(directory)) != NULL) {
@@ -222,7 +257,7 @@ void consumer_registry_sweep(struct consumer_registry *registry, struct cancel *
         if (sweep_entry(registry, file->d_name, cancel, &err) == 0)
             continue;
         log_debug("consumers: %s: %s", file->d_name, err.message);
-        if (is_outage(&err))
+        if (ends_sweep(&err))
             break;
     }
 }

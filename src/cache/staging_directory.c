@@ -55,19 +55,6 @@
 
 #define STAGING "staging"
 
-DEFINE_CLEANUP(DIR, closedir)
-
-/* A stream of its own over the directory; NULL with errno set when there is none. */
-static DIR *open_stream(int dir_fd)
-{
-    CLEANUP(fd_close) int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *stream = fd < 0 ? NULL : fdopendir(fd);
-
-    if (stream != NULL)
-        (void)steal_fd(&fd);
-    return stream;
-}
-
 bool staging_owner_owns(const struct staging_owner *owner, const struct upload_journal *journal)
 {
     return strcmp(owner->cloud, journal->cloud) == 0 &&
@@ -102,7 +89,7 @@ static int discard_part(int dir_fd, const char *id, struct error *err)
 /* What somebody holds, or what is no file of ours, is left alone. */
 static int purge(int dir_fd, struct error *err)
 {
-    CLEANUP(closedir) DIR *directory = open_stream(dir_fd);
+    CLEANUP(closedir) DIR *directory = cache_directory_stream(dir_fd);
     struct error ignored = ERROR_INIT;
     const struct dirent *entry;
     char id[UUID_TEXT_BYTES];
@@ -295,7 +282,7 @@ static int append_id(char (**ids)[UUID_TEXT_BYTES], size_t *count, const char *i
 int staging_directory_list(int dir_fd, char (**ret)[UUID_TEXT_BYTES], size_t *ret_count,
                            struct error *err)
 {
-    CLEANUP(closedir) DIR *directory = open_stream(dir_fd);
+    CLEANUP(closedir) DIR *directory = cache_directory_stream(dir_fd);
     CLEANUP(memory_free) char(*ids)[UUID_TEXT_BYTES] = NULL;
     const struct dirent *entry;
     char id[UUID_TEXT_BYTES];

@@ -14,6 +14,7 @@
 #define SECRET_ID "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
 #define CLOUD "local:/srv/cloud"
 #define PROJECT "5f0c3a7e9d1b4c6f8a2e4d6c8b0a1f3e"
+#define CACHE_ENTRY "cache/consumers/cache_" IMAGE_ID "_" SECRET_ID
 #define ENTRY "cache/consumers/image_" IMAGE_ID "_" SECRET_ID
 
 /* A key manager that knows consumers only, and whether the entry was there before it was asked. */
@@ -157,6 +158,42 @@ static void a_consumer_goes_with_its_image(void **state)
     assert_int_equal(bed->keys.removes, 1);
 }
 
+/* Registered while the host had another name, or by another host that shares the directory. */
+static void a_cache_is_withdrawn_by_the_names_it_was_registered_with(void **state)
+{
+    static const char older[] = CLOUD "\n" PROJECT "\nimage-cache:old.example.org\n";
+    struct bed *bed = *state;
+    char host[256] = "";
+    char expected[512];
+    struct error err;
+
+    assert_int_equal(gethostname(host, sizeof host - 1), 0);
+    (void)snprintf(expected, sizeof expected, "compute image-cache:%s " IMAGE_ID, host);
+    temp_dir_write(bed->dir, CACHE_ENTRY, older, strlen(older));
+    consumer_registry_sweep(bed->registry, NULL);
+    assert_int_equal(bed->keys.removes, 1);
+    assert_string_equal(bed->keys.last, "compute image-cache:old.example.org " IMAGE_ID);
+    assert_false(temp_dir_has(bed->dir, CACHE_ENTRY));
+    temp_dir_write(bed->dir, CACHE_ENTRY, older, strlen(older));
+    assert_succeeds(add(bed, CONSUMER_IMAGE_CACHE, &err));
+    assert_succeeds(add(bed, CONSUMER_IMAGE_CACHE, &err));
+    consumer_registry_sweep(bed->registry, NULL);
+    assert_int_equal(bed->keys.removes, 3);
+    assert_string_equal(bed->keys.last, expected);
+    assert_false(temp_dir_has(bed->dir, CACHE_ENTRY));
+}
+
+static void an_older_entry_of_a_cache_is_ours(void **state)
+{
+    struct bed *bed = *state;
+
+    temp_dir_write(bed->dir, CACHE_ENTRY, CLOUD "\n" PROJECT "\n", strlen(CLOUD PROJECT) + 2);
+    consumer_registry_sweep(bed->registry, NULL);
+    assert_int_equal(bed->keys.removes, 1);
+    assert_non_null(strstr(bed->keys.last, "compute image-cache:"));
+    assert_false(temp_dir_has(bed->dir, CACHE_ENTRY));
+}
+
 static void an_outage_withdraws_nothing(void **state)
 {
     struct bed *bed = *state;
@@ -247,6 +284,8 @@ int main(void)
         registry_test(an_entry_stands_before_the_consumer),
         registry_test(a_cache_is_another_consumer_on_each_host),
         registry_test(a_consumer_goes_with_its_image),
+        registry_test(a_cache_is_withdrawn_by_the_names_it_was_registered_with),
+        registry_test(an_older_entry_of_a_cache_is_ours),
         registry_test(an_outage_withdraws_nothing),
         registry_test(what_could_not_be_withdrawn_is_tried_again),
         registry_test(a_crash_before_the_answer_loses_nothing),
