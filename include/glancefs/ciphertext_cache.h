@@ -23,6 +23,18 @@
 
 struct ciphertext_cache;
 
+/** Bytes of a struct pass_key. */
+#define PASS_KEY_BYTES 32
+
+/**
+ * What a pass over an image's bytes is to prove, apart from the object's name: two passes with equal
+ * keys are as good as each other. Made by the caller, of the record and of what his observer checks;
+ * nothing here looks inside.
+ */
+struct pass_key {
+    uint8_t bytes[PASS_KEY_BYTES];
+};
+
 /** What `status` shows. */
 struct ciphertext_cache_usage {
     uint64_t objects;
@@ -78,18 +90,19 @@ int ciphertext_cache_open(struct ciphertext_cache *cache, struct image_record *r
  * Where everything was verified before, *ret is what ciphertext_cache_open gives.
  *
  * The pass over the bytes goes on in the background, at its own pace, as long as somebody follows it
- * or waits in ciphertext_cache_open; then it is cancelled and what has come is dropped. All who
- * follow an image at a time share one pass.
+ * or waits for his turn; then it is cancelled and what has come is dropped. All who follow an image
+ * with the same `key` at a time share one pass.
  *
  * `observer` (may be NULL) is taken over, also on failure. It sees the pass that this call starts, as
  * in ciphertext_cache_open, from another thread, and is freed before *ret tells the end; when another
- * pass is joined it is not used.
+ * pass is joined, whose observer was given with the same `key`, it is not used.
  *
- * Waits, until `cancel`, only for a ciphertext_cache_open of the same image. Any thread.
+ * Waits, until `cancel`, only for a ciphertext_cache_open of the same image or for a pass over it
+ * with another key. Any thread.
  */
 int ciphertext_cache_follow(struct ciphertext_cache *cache, struct image_record *record,
-                            struct byte_sink *observer, struct cancel *cancel,
-                            struct byte_source **ret, struct error *err);
+                            const struct pass_key *key, struct byte_sink *observer,
+                            struct cancel *cancel, struct byte_source **ret, struct error *err);
 
 /**
  * Whether reads of `source`, which ciphertext_cache_open gave, may wait for the disk (they may, at

@@ -304,7 +304,8 @@ static void run_transfer(struct job *job)
 }
 
 static int new_transfer(struct ciphertext_cache *cache, struct image_record *record,
-                        struct byte_sink **observer, struct transfer **ret, struct error *err)
+                        const struct slot_pass *pass, struct byte_sink **observer,
+                        struct transfer **ret, struct error *err)
 {
     CLEANUP(free_transfer) struct transfer *transfer = calloc(1, sizeof *transfer);
 
@@ -316,19 +317,19 @@ static int new_transfer(struct ciphertext_cache *cache, struct image_record *rec
     transfer->cache = cache;
     transfer->record = image_record_ref(record);
     transfer->observer = steal(observer);
-    cache_object_name(record, transfer->turn.name);
+    transfer->turn.pass = *pass;
     *ret = steal(&transfer);
     return 0;
 }
 
 /* Hands the turn of a busy slot over to a new transfer: *ret, with a reference. */
 static int start_transfer(struct ciphertext_cache *cache, struct slot *slot,
-                          struct image_record *record, struct byte_sink **observer,
-                          struct transfer **ret, struct error *err)
+                          struct image_record *record, const struct slot_pass *pass,
+                          struct byte_sink **observer, struct transfer **ret, struct error *err)
 {
     struct transfer *transfer = NULL;
 
-    if (new_transfer(cache, record, observer, &transfer, err) < 0) {
+    if (new_transfer(cache, record, pass, observer, &transfer, err) < 0) {
         slot_table_release(&cache->slots, slot, NULL);
         return -1;
     }
@@ -362,9 +363,9 @@ static int open_known(struct ciphertext_cache *cache, const struct slot *slot,
 
 /* In a busy slot, whose turn it ends or hands over: *ret, or else *ret_transfer to follow. */
 static int open_or_start(struct ciphertext_cache *cache, struct slot *slot,
-                         struct image_record *record, struct byte_sink **observer,
-                         struct byte_source **ret, struct transfer **ret_transfer,
-                         struct error *err)
+                         struct image_record *record, const struct slot_pass *pass,
+                         struct byte_sink **observer, struct byte_source **ret,
+                         struct transfer **ret_transfer, struct error *err)
 {
     int result = 0;
 
@@ -372,29 +373,29 @@ static int open_or_start(struct ciphertext_cache *cache, struct slot *slot,
     if (*observer == NULL)
         result = open_known(cache, slot, record, ret, err);
     if (result == 0 && *ret == NULL)
-        return start_transfer(cache, slot, record, observer, ret_transfer, err);
+        return start_transfer(cache, slot, record, pass, observer, ret_transfer, err);
     slot_table_release(&cache->slots, slot, NULL);
     return result;
 }
 
 int ciphertext_cache_follow(struct ciphertext_cache *cache, struct image_record *record,
-                            struct byte_sink *observer, struct cancel *cancel,
-                            struct byte_source **ret, struct error *err)
+                            const struct pass_key *key, struct byte_sink *observer,
+                            struct cancel *cancel, struct byte_source **ret, struct error *err)
 {
     CLEANUP(byte_sink_free) struct byte_sink *unused_observer = observer;
+    struct slot_pass pass = {.key = *key};
     struct slot_transfer *turn = NULL;
     struct transfer *transfer = NULL;
-    char name[CACHE_OBJECT_NAME_BYTES];
     struct slot *slot;
 
-    cache_object_name(record, name);
-    if (slot_table_join(&cache->slots, image_record_id(record), name, cancel, &slot, &turn, err) <
+    cache_object_name(record, pass.name);
+    if (slot_table_join(&cache->slots, image_record_id(record), &pass, cancel, &slot, &turn, err) <
         0)
         return -1;
     *ret = NULL;
     if (turn != NULL)
         transfer = transfer_of(turn);
-    else if (open_or_start(cache, slot, record, &unused_observer, ret, &transfer, err) < 0)
+    else if (open_or_start(cache, slot, record, &pass, &unused_observer, ret, &transfer, err) < 0)
         return -1;
     if (transfer == NULL)
         return 0;

@@ -125,12 +125,18 @@ static void cancel_if_any(struct cancel *cancel)
     cancel_unref(cancel);
 }
 
-/* The slot's transfer, if it is one of the object `name`; NULL for no name. Locked. */
-static struct slot_transfer *transfer_of(const struct slot *slot, const char *name)
+static bool is_same_pass(const struct slot_pass *a, const struct slot_pass *b)
+{
+    return strcmp(a->name, b->name) == 0 && memcmp(&a->key, &b->key, sizeof a->key) == 0;
+}
+
+/* The slot's transfer, if it makes `pass`; NULL for no pass. Locked. */
+static struct slot_transfer *transfer_of(const struct slot *slot, const struct slot_pass *pass)
 {
     struct slot_transfer *transfer = slot->transfer;
 
-    return transfer != NULL && name != NULL && strcmp(transfer->name, name) == 0 ? transfer : NULL;
+    return transfer != NULL && pass != NULL && is_same_pass(&transfer->pass, pass) ? transfer
+                                                                                   : NULL;
 }
 
 void slot_table_hand_over(struct slot_table *table, struct slot *slot,
@@ -160,7 +166,7 @@ bool slot_table_leave(struct slot_table *table, struct slot_transfer *transfer)
 
 /* --- turns --- */
 
-int slot_table_join(struct slot_table *table, const char *id, const char *name,
+int slot_table_join(struct slot_table *table, const char *id, const struct slot_pass *pass,
                     struct cancel *cancel, struct slot **ret, struct slot_transfer **ret_transfer,
                     struct error *err)
 {
@@ -173,7 +179,7 @@ int slot_table_join(struct slot_table *table, const char *id, const char *name,
     monitor_enter(&table->monitor, cancel, &waiter);
     slot = use_slot(table, id);
     while (slot != NULL && slot->busy && !cancel_is_requested(cancel) &&
-           transfer_of(slot, name) == NULL)
+           transfer_of(slot, pass) == NULL)
         monitor_wait(&table->monitor);
     if (slot == NULL) {
         result = error_set(err, ERROR_EXHAUSTED, "out of memory");
@@ -183,7 +189,7 @@ int slot_table_join(struct slot_table *table, const char *id, const char *name,
         slot->users++;
         unuse_slot(table, slot);
         result = -1;
-    } else if ((transfer = transfer_of(slot, name)) != NULL) {
+    } else if ((transfer = transfer_of(slot, pass)) != NULL) {
         transfer->references++;
         unuse_slot(table, slot);
     } else {

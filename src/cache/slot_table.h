@@ -15,6 +15,7 @@
 #include "base/uuid.h"
 #include "cache/cache_object.h"
 #include "glancefs/cancel.h"
+#include "glancefs/ciphertext_cache.h"
 #include "glancefs/error.h"
 
 #include <stdbool.h>
@@ -27,12 +28,18 @@ struct slot_table {
     struct slot *slots;     /* the most recently used one first */
 };
 
+/** What somebody passes over, and what for. Who wants the same may share a transfer. */
+struct slot_pass {
+    char name[CACHE_OBJECT_NAME_BYTES]; /* of the object */
+    struct pass_key key;
+};
+
 /** The table's part of a transfer, embedded in it. */
 struct slot_transfer {
-    char name[CACHE_OBJECT_NAME_BYTES]; /* of its object; constant */
-    struct cancel *cancel;              /* of its pass; owned by the transfer */
-    struct slot *slot;                  /* while others may follow it; guarded by the table */
-    unsigned references;                /* followers and its job; guarded by the table */
+    struct slot_pass pass; /* constant */
+    struct cancel *cancel; /* of the pass; owned by the transfer */
+    struct slot *slot;     /* while others may follow it; guarded by the table */
+    unsigned references;   /* followers and its job; guarded by the table */
 };
 
 void slot_table_init(struct slot_table *table);
@@ -45,10 +52,11 @@ int slot_table_acquire(struct slot_table *table, const char *id, struct cancel *
                        struct slot **ret, struct error *err);
 
 /**
- * The same, but a transfer of the object `name` is as good: then *ret_transfer is it, of which a
- * reference is taken, and there is no turn. Else *ret_transfer is NULL.
+ * The same, but a transfer that makes the same `pass` is as good: then *ret_transfer is it, of which
+ * a reference is taken, and there is no turn. Else *ret_transfer is NULL. Any other transfer is
+ * waited for: its observer checks something else.
  */
-int slot_table_join(struct slot_table *table, const char *id, const char *name,
+int slot_table_join(struct slot_table *table, const char *id, const struct slot_pass *pass,
                     struct cancel *cancel, struct slot **ret, struct slot_transfer **ret_transfer,
                     struct error *err);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "view/arriving_image.h"
 
+#include "view/image_content.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -50,90 +52,6 @@ static void become_verified(void *context, struct codec_message *message)
                               steal(&arriving->passphrase), message);
 }
 
-/* --- the signature, which sees the bytes on the cache's side --- */
-
-/* Owns the sink that hashes for the signature, and is where that sends the bytes on to. */
-struct signed_bytes {
-    struct byte_sink sink;
-    struct byte_sink nothing;
-    struct byte_sink *signature;
-};
-
-static int pass_on(struct byte_sink *sink, const void *bytes, size_t size, struct cancel *cancel,
-                   struct error *err)
-{
-    return byte_sink_write(((struct signed_bytes *)sink)->signature, bytes, size, cancel, err);
-}
-
-static int pass_commit_on(struct byte_sink *sink, struct cancel *cancel, struct error *err)
-{
-    return byte_sink_commit(((struct signed_bytes *)sink)->signature, cancel, err);
-}
-
-static void pass_abort_on(struct byte_sink *sink)
-{
-    byte_sink_abort(((struct signed_bytes *)sink)->signature);
-}
-
-static void free_signed_bytes(struct byte_sink *sink)
-{
-    byte_sink_free(((struct signed_bytes *)sink)->signature);
-    free(sink);
-}
-
-static int take_no_notice(struct byte_sink *sink, const void *bytes, size_t size,
-                          struct cancel *cancel, struct error *err)
-{
-    (void)sink;
-    (void)bytes;
-    (void)size;
-    (void)cancel;
-    (void)err;
-    return 0;
-}
-
-static int commit_nothing(struct byte_sink *sink, struct cancel *cancel, struct error *err)
-{
-    (void)sink;
-    (void)cancel;
-    (void)err;
-    return 0;
-}
-
-static void do_nothing(struct byte_sink *sink)
-{
-    (void)sink;
-}
-
-/* The observer of the pass; NULL when no signature is ever asked for. */
-static int new_observer(const struct arriving_image_parts *parts, struct cancel *cancel,
-                        struct byte_sink **ret, struct error *err)
-{
-    static const struct byte_sink_ops ops = {.write = pass_on,
-                                             .commit = pass_commit_on,
-                                             .abort = pass_abort_on,
-                                             .free = free_signed_bytes};
-    static const struct byte_sink_ops nothing_ops = {
-        .write = take_no_notice, .commit = commit_nothing, .abort = do_nothing, .free = do_nothing};
-    struct signed_bytes *observer;
-
-    *ret = NULL;
-    if (parts->signatures == NULL)
-        return 0;
-    observer = calloc(1, sizeof *observer);
-    if (observer == NULL)
-        return error_set(err, ERROR_EXHAUSTED, "out of memory");
-    observer->sink.ops = &ops;
-    observer->nothing.ops = &nothing_ops;
-    if (signature_sink_new(parts->signatures, parts->record, &observer->nothing, cancel,
-                           &observer->signature, err) < 0) {
-        free(observer);
-        return -1;
-    }
-    *ret = &observer->sink;
-    return 0;
-}
-
 /* --- opening --- */
 
 static int open_stream(const struct arriving_image *arriving, struct cancel *cancel,
@@ -142,9 +60,13 @@ static int open_stream(const struct arriving_image *arriving, struct cancel *can
     const struct arriving_image_parts *parts = &arriving->parts;
     CLEANUP(byte_source_free) struct byte_source *ciphertext = NULL;
     struct byte_sink *observer = NULL;
+    struct pass_key key;
 
-    if (new_observer(parts, cancel, &observer, err) < 0 ||
-        ciphertext_cache_follow(parts->cache, arriving->record, observer, cancel, &ciphertext,
+    if (image_content_pass_key(parts->signatures, arriving->record, &key, err) < 0 ||
+        (signature_policy_asks(parts->signatures) &&
+         signature_sink_new(parts->signatures, arriving->record, NULL, cancel, &observer, err) <
+             0) ||
+        ciphertext_cache_follow(parts->cache, arriving->record, &key, observer, cancel, &ciphertext,
                                 err) < 0 ||
         codec_open_stream(parts->codec, parts->arena, ciphertext, arriving->passphrase, cancel, ret,
                           err) < 0)

@@ -31,7 +31,7 @@ struct arriving_image_parts {
     struct verified_images *verified;
     struct attribute_cache *attributes;
     struct view_counters *counters;
-    const struct signature_policy *signatures; /* NULL: no signature is ever asked for */
+    const struct signature_policy *signatures;
     const struct codec *codec;
     struct image_record *record;
     const char *key_id; /* of the secret that the key manager just gave: `passphrase` */

@@ -3,6 +3,7 @@
 
 #include "crypto/hash.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* A digest this long identifies content; policy may admit shorter ones, which do not. */
@@ -11,6 +12,31 @@
 static bool same_text(const char *a, const char *b)
 {
     return a != NULL && b != NULL && strcmp(a, b) == 0;
+}
+
+static_assert(PASS_KEY_BYTES == 32, "a SHA-256");
+
+static void hash_text(struct hash *hash, const char *text)
+{
+    hash_update(hash, text != NULL ? text : "", text != NULL ? strlen(text) + 1 : 1);
+}
+
+int image_content_pass_key(const struct signature_policy *signatures,
+                           const struct image_record *record, struct pass_key *ret,
+                           struct error *err)
+{
+    CLEANUP(hash_free) struct hash *hash = NULL;
+    uint64_t size = BYTE_SOURCE_SIZE_UNKNOWN;
+
+    if (hash_new(HASH_SHA256, &hash, err) < 0)
+        return -1;
+    (void)image_record_size(record, &size);
+    hash_update(hash, &size, sizeof size);
+    hash_text(hash, image_record_hash_algo(record));
+    hash_text(hash, image_record_hash_value(record));
+    signature_policy_hash_claim(signatures, record, hash);
+    hash_finish(hash, ret->bytes);
+    return 0;
 }
 
 bool image_content_is_same(const struct signature_policy *signatures, const struct image_record *a,

@@ -301,14 +301,12 @@ static int open_arriving(struct opening *opening, struct secure_buffer **passphr
                          struct cancel *cancel, struct error *err)
 {
     struct image_index *index = opening->index;
-    const bool asks_for_signatures = index->parts.config->signature != SIGNATURE_OFF;
     const struct arriving_image_parts parts = {.cache = index->parts.cache,
                                                .arena = index->parts.arena,
                                                .verified = index->verified,
                                                .attributes = index->attributes,
                                                .counters = &index->counters,
-                                               .signatures =
-                                                   asks_for_signatures ? index->signatures : NULL,
+                                               .signatures = index->signatures,
                                                .codec = opening->codec,
                                                .record = opening->record,
                                                .key_id = opening->key_id};

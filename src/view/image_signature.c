@@ -36,7 +36,7 @@ static const char *const claim_names[CLAIM_COUNT] = {
 
 struct signature_sink {
     struct byte_sink sink;
-    struct byte_sink *next; /* borrowed */
+    struct byte_sink *next; /* borrowed; may be NULL */
     struct hash *hash;      /* NULL: nothing is to be proven */
     enum hash_algorithm algorithm;
     enum signature_key_type key_type;
@@ -137,9 +137,24 @@ void signature_policy_free(struct signature_policy *policy)
     free(policy);
 }
 
+bool signature_policy_asks(const struct signature_policy *policy)
+{
+    return policy->mode != SIGNATURE_OFF;
+}
+
 static bool same_text(const char *a, const char *b)
 {
     return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* With its NUL, and a byte that tells whether there is one: texts cannot run into each other. */
+static void hash_text(struct hash *hash, const char *text)
+{
+    const uint8_t is_there = text != NULL;
+
+    hash_update(hash, &is_there, sizeof is_there);
+    if (text != NULL)
+        hash_update(hash, text, strlen(text) + 1);
 }
 
 bool signature_policy_same_claim(const struct signature_policy *policy,
@@ -152,6 +167,15 @@ bool signature_policy_same_claim(const struct signature_policy *policy,
                        image_record_property(b, claim_names[i])))
             return false;
     return true;
+}
+
+void signature_policy_hash_claim(const struct signature_policy *policy,
+                                 const struct image_record *record, struct hash *hash)
+{
+    if (policy->mode == SIGNATURE_OFF)
+        return;
+    for (size_t i = 0; i < CLAIM_COUNT; i++)
+        hash_text(hash, image_record_property(record, claim_names[i]));
 }
 
 /* --- what a record claims --- */
@@ -233,7 +257,7 @@ static int sink_write(struct byte_sink *sink, const void *bytes, size_t size, st
 
     if (self->hash != NULL)
         hash_update(self->hash, bytes, size);
-    return byte_sink_write(self->next, bytes, size, cancel, err);
+    return self->next == NULL ? 0 : byte_sink_write(self->next, bytes, size, cancel, err);
 }
 
 static int check_signature(struct signature_sink *self, struct error *err)
@@ -255,12 +279,15 @@ static int sink_commit(struct byte_sink *sink, struct cancel *cancel, struct err
 
     if (check_signature(self, err) < 0)
         return -1;
-    return byte_sink_commit(self->next, cancel, err);
+    return self->next == NULL ? 0 : byte_sink_commit(self->next, cancel, err);
 }
 
 static void sink_abort(struct byte_sink *sink)
 {
-    byte_sink_abort(((struct signature_sink *)sink)->next);
+    struct signature_sink *self = (struct signature_sink *)sink;
+
+    if (self->next != NULL)
+        byte_sink_abort(self->next);
 }
 
 static void sink_free(struct byte_sink *sink)

@@ -6,6 +6,7 @@
 #ifndef VIEW_IMAGE_SIGNATURE_H
 #define VIEW_IMAGE_SIGNATURE_H
 
+#include "crypto/hash.h"
 #include "glancefs/byte_sink.h"
 #include "glancefs/cancel.h"
 #include "glancefs/cleanup.h"
@@ -31,6 +32,9 @@ int signature_policy_new(const struct config *config, struct key_manager *keys,
 void signature_policy_free(struct signature_policy *policy);
 DEFINE_CLEANUP(struct signature_policy, signature_policy_free)
 
+/** True when the policy asks for signatures at all. */
+bool signature_policy_asks(const struct signature_policy *policy);
+
 /**
  * True when both records make the same claim as far as the policy cares: what was verified for one
  * holds for the other. The properties of an active image can change.
@@ -38,9 +42,15 @@ DEFINE_CLEANUP(struct signature_policy, signature_policy_free)
 bool signature_policy_same_claim(const struct signature_policy *policy,
                                  const struct image_record *a, const struct image_record *b);
 
+/** Adds to `hash` what signature_policy_same_claim compares: equal claims add the same, others do
+ *  not. */
+void signature_policy_hash_claim(const struct signature_policy *policy,
+                                 const struct image_record *record, struct hash *hash);
+
 /**
- * A sink that passes everything on to `next` (borrowed) and commits it only when the signature of
- * `record` proves what went by, or nothing asks for one. Fetches the certificate now; may wait.
+ * A sink that passes everything on to `next` (borrowed; may be NULL) and commits it only when the
+ * signature of `record` proves what went by, or nothing asks for one. Fetches the certificate now;
+ * may wait.
  *
  * This call: ERROR_DENIED when a signature is required and a property is missing, or the certificate
  * is not trusted; ERROR_UNSUPPORTED for a hash method or key type that is not known; ERROR_CORRUPT

@@ -17,6 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static const struct pass_key no_key;
+
 static void pause_ms(unsigned milliseconds)
 {
     struct error err = ERROR_INIT;
@@ -34,8 +36,8 @@ static struct byte_source *follow(struct cache_fixture *fixture)
     struct byte_source *source = NULL;
     struct error err = ERROR_INIT;
 
-    assert_succeeds(
-        ciphertext_cache_follow(fixture->cache, fixture->record, NULL, NULL, &source, &err));
+    assert_succeeds(ciphertext_cache_follow(fixture->cache, fixture->record, &no_key, NULL, NULL,
+                                            &source, &err));
     return source;
 }
 
@@ -298,13 +300,13 @@ static void an_observer_sees_the_pass_and_can_refuse_it(void **state)
     struct byte_source *source = NULL;
     struct error err = ERROR_INIT;
 
-    assert_succeeds(ciphertext_cache_follow(fixture->cache, fixture->record,
+    assert_succeeds(ciphertext_cache_follow(fixture->cache, fixture->record, &no_key,
                                             memory_sink_new(&refused, &refusing), NULL, &source,
                                             &err));
     assert_int_equal(read_to_end(fixture, source), ERROR_DENIED);
     byte_source_free(source);
     await_files(fixture, 0);
-    assert_succeeds(ciphertext_cache_follow(fixture->cache, fixture->record,
+    assert_succeeds(ciphertext_cache_follow(fixture->cache, fixture->record, &no_key,
                                             memory_sink_new(&seen, NULL), NULL, &source, &err));
     assert_int_equal(read_to_end(fixture, source), ERROR_NONE);
     byte_source_free(source);
@@ -312,7 +314,7 @@ static void an_observer_sees_the_pass_and_can_refuse_it(void **state)
     assert_memory_equal(seen.bytes, fixture->bytes, fixture->size);
     memory_sink_record_clear(&seen);
     /* Also when the bytes are known: it has not seen them. */
-    assert_succeeds(ciphertext_cache_follow(fixture->cache, fixture->record,
+    assert_succeeds(ciphertext_cache_follow(fixture->cache, fixture->record, &no_key,
                                             memory_sink_new(&seen, NULL), NULL, &source, &err));
     assert_int_equal(read_to_end(fixture, source), ERROR_NONE);
     byte_source_free(source);
@@ -330,7 +332,7 @@ static void an_observer_that_is_not_needed_is_freed(void **state)
 
     misbehave(fixture, (struct fake_download){.delay_ms = 5});
     first = follow(fixture);
-    assert_succeeds(ciphertext_cache_follow(fixture->cache, fixture->record,
+    assert_succeeds(ciphertext_cache_follow(fixture->cache, fixture->record, &no_key,
                                             memory_sink_new(&unused, NULL), NULL, &second, &err));
     assert_int_equal(unused.frees, 1);
     assert_int_equal(unused.size, 0);
@@ -338,6 +340,30 @@ static void an_observer_that_is_not_needed_is_freed(void **state)
     byte_source_free(second);
     memory_sink_record_clear(&unused);
     await_files(fixture, 0);
+}
+
+/* Whose observer looks for something else has a pass of his own, after the other one. */
+static void a_pass_with_another_key_is_not_joined(void **state)
+{
+    struct cache_fixture *fixture = *state;
+    const struct pass_key other_key = {{1}};
+    const struct memory_sink_options refusing = {.fails_commit = true, .fail_kind = ERROR_DENIED};
+    CLEANUP(memory_sink_record) struct memory_sink_record seen = {0};
+    CLEANUP(byte_source_free) struct byte_source *first = NULL;
+    CLEANUP(byte_source_free) struct byte_source *second = NULL;
+    struct error err = ERROR_INIT;
+
+    misbehave(fixture, (struct fake_download){.delay_ms = 5});
+    first = follow(fixture);
+    assert_succeeds(ciphertext_cache_follow(fixture->cache, fixture->record, &other_key,
+                                            memory_sink_new(&seen, &refusing), NULL, &second,
+                                            &err));
+    assert_int_equal(fake_image_service_running(fixture->images), 0);
+    assert_int_equal(read_to_end(fixture, first), ERROR_NONE);
+    assert_int_equal(read_to_end(fixture, second), ERROR_DENIED);
+    assert_int_equal(seen.size, fixture->size);
+    assert_true(ciphertext_cache_has(fixture->cache, fixture->record));
+    assert_int_equal(fake_image_service_downloads(fixture->images), 1);
 }
 
 static void an_open_joins_what_is_followed_and_a_follower_waits_for_an_open(void **state)
@@ -354,8 +380,8 @@ static void an_open_joins_what_is_followed_and_a_follower_waits_for_an_open(void
         pause_ms(1);
     assert_succeeds(cancel_new(&cancel, &err));
     cancel_request(cancel);
-    assert_fails(ERROR_CANCELLED, ciphertext_cache_follow(fixture->cache, fixture->record, NULL,
-                                                          cancel, &source, &err));
+    assert_fails(ERROR_CANCELLED, ciphertext_cache_follow(fixture->cache, fixture->record, &no_key,
+                                                          NULL, cancel, &source, &err));
     source = follow(fixture);
     assert_int_equal(read_to_end(fixture, source), ERROR_NONE);
     assert_int_equal(pthread_join(opening.thread, NULL), 0);
@@ -383,6 +409,7 @@ int main(void)
         test(a_verified_object_is_given_as_it_is),
         test(an_observer_sees_the_pass_and_can_refuse_it),
         test(an_observer_that_is_not_needed_is_freed),
+        test(a_pass_with_another_key_is_not_joined),
         test(an_open_joins_what_is_followed_and_a_follower_waits_for_an_open),
     };
 

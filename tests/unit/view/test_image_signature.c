@@ -161,6 +161,53 @@ static void what_is_proven_for_one_claim_is_not_for_another(void **state)
     read_stream_close(stream);
 }
 
+/* Opens the image with the claim `second` while it arrives for one that found `first`. How reading
+ * it to the end ends. */
+static enum error_kind join_with(struct view_bed *bed, const struct claim *first,
+                                 const struct claim *second)
+{
+    CLEANUP(read_stream_close) struct read_stream *held = NULL;
+    CLEANUP(read_stream_close) struct read_stream *joiner = NULL;
+    CLEANUP(memory_free) uint8_t *bytes = malloc(PLAINTEXT_BYTES);
+    struct error err = ERROR_INIT;
+    size_t got;
+
+    assert_non_null(bytes);
+    put_claim(bed, first);
+    view_bed_configure(bed, "verify", "stream");
+    view_bed_configure(bed, "signature", "if-present");
+    fake_cloud_set_delays(bed->cloud, (struct fake_cloud_delays){.download_ms = 20});
+    held = view_bed_stream(bed, IMAGE_ID);
+    put_claim(bed, second);
+    joiner = view_bed_stream(bed, IMAGE_ID);
+    return stream_read(joiner, bytes, PLAINTEXT_BYTES, 0, NULL, &got, &err) < 0 ? err.kind
+                                                                                : ERROR_NONE;
+}
+
+static void a_claim_that_nobody_checked_does_not_join_a_stream(void **state)
+{
+    struct view_bed *bed = *state;
+    CLEANUP(memory_free) char *wrong = sign(bed, "other bytes", 11);
+    const struct claim unsound = claim_of(bed, wrong);
+    const struct claim unsigned_image = {0};
+    struct error err = ERROR_INIT;
+
+    assert_int_equal(join_with(bed, &unsigned_image, &unsound), ERROR_CORRUPT);
+    view_bed_configure(bed, "verify", "first");
+    assert_fails(ERROR_CORRUPT, view_bed_try(bed, IMAGE_ID, &err));
+}
+
+static void a_sound_claim_does_not_join_a_stream_with_an_unsound_one(void **state)
+{
+    struct view_bed *bed = *state;
+    CLEANUP(memory_free) char *right = sign_image(bed);
+    CLEANUP(memory_free) char *wrong = sign(bed, "other bytes", 11);
+    const struct claim sound = claim_of(bed, right);
+    const struct claim unsound = claim_of(bed, wrong);
+
+    assert_int_equal(join_with(bed, &unsound, &sound), ERROR_NONE);
+}
+
 static void without_all_four_properties_an_image_is_unsigned(void **state)
 {
     struct view_bed *bed = *state;
@@ -270,6 +317,8 @@ int main(void)
         signature_test(issuers_may_stand_in_the_key_manager),
         signature_test(other_bytes_are_refused_and_not_kept),
         signature_test(what_is_proven_for_one_claim_is_not_for_another),
+        signature_test(a_claim_that_nobody_checked_does_not_join_a_stream),
+        signature_test(a_sound_claim_does_not_join_a_stream_with_an_unsound_one),
         signature_test(without_all_four_properties_an_image_is_unsigned),
         signature_test(a_claim_that_cannot_be_judged_is_refused),
         signature_test(a_certificate_of_a_stranger_is_not_trusted),
