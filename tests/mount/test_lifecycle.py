@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from bed import check, equal, mounted_below, raises, read_all, same_bytes
 from messages import MIB, plaintext
 from registry import add, test
 
+ROOT = Path(__file__).resolve().parents[2]
 DATA = plaintext(3 * MIB, seed=8)
 
 
@@ -229,12 +231,28 @@ def a_named_configuration_file_that_is_missing_is_refused(bed):
     refused_mount(bed, "--config", bed.tmp / "nothing.conf", code=3, words=["nothing.conf"])
 
 
+def provide_what_the_example_names(bed, text):
+    """The example with its files in the bed's directory, and the certificate of its signing key."""
+    vectors = ROOT / "tests" / "vectors" / "signatures"
+    directory = bed.tmp / "etc"
+    (directory / "gnupg").mkdir(parents=True, mode=0o700)
+    shutil.copy(vectors / "rsa.key", directory / "signer.pem")
+    (directory / "signer.pem").chmod(0o600)
+    shutil.copy(vectors / "bundle.pem", directory / "image-signers.pem")
+    shutil.copy(vectors / "root.pem", directory / "cloud-ca.pem")
+    secret = bed.cloud.add_secret((vectors / "rsa.pem").read_bytes(), kind="certificate")
+    for name, value in (("/etc/glancefs", directory), ("/run/glancefs", bed.tmp / "run"),
+                        ("00000000-0000-4000-8000-000000000000", secret)):
+        check(name in text, f"{name} is not in the example any more")
+        text = text.replace(name, str(value))
+    return text
+
+
 @test
 def the_example_configuration_is_valid_with_every_option_in_force(bed):
-    example = Path(__file__).resolve().parents[2] / "contrib" / "glancefs.conf"
     image = bed.image(DATA)
-    text = re.sub(r"^#(\w+ = )", r"\1", example.read_text(), flags=re.MULTILINE)
-    bed.mount("--config", str(write_config(bed, text)))
+    text = re.sub(r"^#(\w+ = )", r"\1", (ROOT / "contrib" / "glancefs.conf").read_text(), flags=re.MULTILINE)
+    bed.mount("--config", str(write_config(bed, provide_what_the_example_names(bed, text))))
     same_bytes(bed.run("cat", bed.view(image)).stdout, DATA, "cat's output")
 
 
