@@ -136,12 +136,11 @@ bool image_index_open_now(struct image_index *index, const char *id, struct read
  *  Never waits. */
 uint64_t read_stream_size(const struct read_stream *stream);
 
-/** True when the image was not verified before it was opened: then its reader must ask
- *  read_stream_flush when it closes. Never waits. */
-bool read_stream_needs_flush(const struct read_stream *stream);
-
-/** Fails with what ended the stream, if anything did: the bytes that were read are not to be
- *  trusted. Any thread; never waits. */
+/**
+ * What the reader must be told when it closes: fails with what ended the stream, or with why a read
+ * failed that no later one made good. A program may have seen no more of it than a short read. Any
+ * thread; never waits.
+ */
 int read_stream_flush(struct read_stream *stream, struct error *err);
 
 /** One read; lives with its caller from read_stream_submit until `complete` is called. */

@@ -54,7 +54,7 @@ static void reply_open(fuse_req_t req, struct open_handle *handle, struct fuse_f
     file->fh = open_handle_number(handle);
     file->direct_io = 1;
     file->nonseekable = 1;
-    file->noflush = handle->stream == NULL || !read_stream_needs_flush(handle->stream);
+    file->noflush = handle->stream == NULL;
     if (fuse_reply_open(req, file) == -ENOENT)
         open_handles_close(&filesystem->handles, handle);
 }

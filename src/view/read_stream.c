@@ -31,13 +31,16 @@ struct read_stream {
     struct verified_image *image;
     struct arriving_image *arriving;
     struct plaintext *plaintext; /* the job's own */
-    bool needs_flush;            /* it was not verified when it was opened */
 
     pthread_mutex_t mutex;      /* guards everything below; nothing else is locked inside */
     struct read_request *queue; /* by offset */
     bool is_running;            /* the job is queued or runs */
     bool is_closed;
-    struct error damage; /* ends the stream for good, once there is any; written by the job */
+
+    /* Written by the job alone, so that it reads them without the mutex. */
+    struct error failure; /* of a read that was not made good since, if any */
+    uint64_t failed_at;   /* where that started */
+    bool has_ended;       /* it is final: every further read gets it */
 };
 
 /* How many requests in a row a thread that submitted one may serve; it has other things to do. */
@@ -57,7 +60,6 @@ int read_stream_new(const struct read_stream_parts *parts, struct read_stream **
     stream->image = parts->image;
     stream->arriving = parts->arriving;
     stream->plaintext = parts->plaintext;
-    stream->needs_flush = !parts->plaintext->is_verified;
     atomic_init(&stream->entry.size, parts->plaintext->size);
     atomic_init(&stream->entry.is_verified, parts->plaintext->is_verified);
     (void)snprintf(stream->entry.image_id, sizeof stream->entry.image_id, "%s", parts->image_id);
@@ -82,21 +84,16 @@ uint64_t read_stream_size(const struct read_stream *stream)
     return atomic_load(&stream->entry.size);
 }
 
-bool read_stream_needs_flush(const struct read_stream *stream)
-{
-    return stream->needs_flush;
-}
-
 int read_stream_flush(struct read_stream *stream, struct error *err)
 {
-    bool is_damaged;
+    bool has_failed;
 
     (void)pthread_mutex_lock(&stream->mutex);
-    is_damaged = error_is_set(&stream->damage);
-    if (is_damaged)
-        *err = stream->damage;
+    has_failed = error_is_set(&stream->failure);
+    if (has_failed)
+        *err = stream->failure;
     (void)pthread_mutex_unlock(&stream->mutex);
-    return is_damaged ? -1 : 0;
+    return has_failed ? -1 : 0;
 }
 
 /* --- plaintext; the job's side --- */
@@ -134,20 +131,28 @@ static bool is_final(const struct read_stream *stream, const struct error *err)
     return err->kind == ERROR_CORRUPT || !stream->plaintext->is_verified;
 }
 
-static void note_damage(struct read_stream *stream, const struct error *err)
+/* What a failure of the plaintext means to the stream and its reader. */
+static void judge_failure(struct read_stream *stream, const struct read_request *request,
+                          struct error *err)
 {
-    if (!stream->plaintext->is_verified)
+    /* A reader that nobody interrupted would only ask again. */
+    if (err->kind == ERROR_CANCELLED && !cancel_is_requested(request->cancel))
+        (void)error_set(err, ERROR_UNAVAILABLE, "was given up while it arrived");
+    stream->has_ended = is_final(stream, err);
+    if (stream->has_ended && !stream->plaintext->is_verified)
         atomic_fetch_add(&stream_registry_counters(stream->registry)->failed_verifications, 1);
-    (void)pthread_mutex_lock(&stream->mutex);
-    stream->damage = *err;
-    (void)pthread_mutex_unlock(&stream->mutex);
+}
+
+static size_t bytes_wanted(const struct read_request *request)
+{
+    return request->size < FUSE_REQUEST_BYTES ? request->size : FUSE_REQUEST_BYTES;
 }
 
 /* What `request` gets: nothing at and after the end. */
 static int get(struct read_stream *stream, const struct read_request *request,
                struct plaintext_pieces *ret, struct error *err)
 {
-    const size_t size = request->size < FUSE_REQUEST_BYTES ? request->size : FUSE_REQUEST_BYTES;
+    const size_t size = bytes_wanted(request);
 
     *ret = (struct plaintext_pieces){.count = 0};
     /* At the end of an arriving image there is nothing until it proved to be the end. */
@@ -156,13 +161,42 @@ static int get(struct read_stream *stream, const struct read_request *request,
     if (judge_offset(stream, request, err) < 0)
         return -1;
     if (plaintext_get(stream->plaintext, request->offset, size, request->cancel, ret, err) < 0) {
-        if (is_final(stream, err))
-            note_damage(stream, err);
+        judge_failure(stream, request, err);
         return -1;
     }
     atomic_store(&stream->entry.size, stream->plaintext->size);
     atomic_store(&stream->entry.is_verified, stream->plaintext->is_verified);
     return 0;
+}
+
+/* --- answers; the job's side --- */
+
+static void set_failure(struct read_stream *stream, const struct error *err)
+{
+    (void)pthread_mutex_lock(&stream->mutex);
+    stream->failure = *err;
+    (void)pthread_mutex_unlock(&stream->mutex);
+}
+
+/*
+ * For the flush. What a program reads at once may be many requests: when one behind the first fails,
+ * the kernel tells it of a short read and not of the failure. Of its own interruption it knows.
+ */
+static void note_failure(struct read_stream *stream, const struct read_request *request,
+                         const struct error *err)
+{
+    if (err->kind == ERROR_CANCELLED || (error_is_set(&stream->failure) && !stream->has_ended))
+        return;
+    stream->failed_at = request->offset;
+    set_failure(stream, err);
+}
+
+/* What failed is forgiven once the program has the bytes, or knows that there are none. */
+static void note_success(struct read_stream *stream, const struct read_request *request)
+{
+    if (error_is_set(&stream->failure) && stream->failed_at >= request->offset &&
+        stream->failed_at - request->offset < bytes_wanted(request))
+        set_failure(stream, &(struct error)ERROR_INIT);
 }
 
 static void count_read(struct read_stream *stream, uint64_t bytes, const struct error *err)
@@ -180,9 +214,9 @@ static void count_read(struct read_stream *stream, uint64_t bytes, const struct 
 static int check_stream(const struct read_stream *stream, const struct read_request *request,
                         struct error *err)
 {
-    if (!error_is_set(&stream->damage))
+    if (!stream->has_ended)
         return cancel_check(request->cancel, err);
-    *err = stream->damage;
+    *err = stream->failure;
     return -1;
 }
 
@@ -196,6 +230,7 @@ static bool serve(struct read_stream *stream, struct read_request *request, bool
     if (check_stream(stream, request, &error) < 0 || get(stream, request, &found, &error) < 0) {
         if (!may_wait && error.kind == ERROR_BUSY)
             return false;
+        note_failure(stream, request, &error);
         count_read(stream, 0, &error);
         request->complete(request, NULL, 0, &error);
         return true;
@@ -203,6 +238,7 @@ static bool serve(struct read_stream *stream, struct read_request *request, bool
     end = request->offset + found.size;
     if (found.size > 0 && end > position_of(stream))
         atomic_store(&stream->entry.position, end);
+    note_success(stream, request);
     count_read(stream, found.size, NULL);
     request->complete(request, found.pieces, found.count, NULL);
     plaintext_put(stream->plaintext, &found);

@@ -144,6 +144,18 @@ def read_until_error(fd, got, step=64 * KIB):
 
 
 @test
+def dd_with_a_count_is_told_of_damage_in_the_middle_of_a_block(bed):
+    data = DATA + DATA
+    image = bed.image(data)
+    bed.mount()
+    with open(bed.view(image), "rb"):
+        edit_in_place(cached_object(bed), 7 * MIB + 5 * KIB)
+        answer = bed.run("dd", f"if={bed.view(image)}", f"of={bed.target / 'copy'}", "bs=4M", "count=2",
+                         code=1)
+    check(b"Bad message" in answer.stderr, f"dd says {answer.stderr!r}")
+
+
+@test
 def a_cached_object_edited_under_a_reader_is_an_error_never_other_bytes(bed):
     image, fd, got = read_edited(bed, 3 * MIB + 5)
     got = read_until_error(fd, got)

@@ -263,6 +263,7 @@ static void a_cancelled_read_does_not_move_the_stream(void **state)
     wait_for_source(bed, 2);
     cancel_request(cancel);
     assert_fails(ERROR_CANCELLED, pending_read_finish(&read, &bed->got, &err));
+    assert_succeeds(read_stream_flush(stream, &err)); /* that was the reader's own wish */
     assert_succeeds(read_at(bed, stream, 1000, 1 * MIB, &err));
     assert_bytes_at(bed, 1000, 1 * MIB);
 }
@@ -320,6 +321,40 @@ static void a_failed_read_can_be_repeated(void **state)
     assert_fails(ERROR_UNAVAILABLE, read_at(bed, stream, 1536 * KIB, 1 * MIB, &err));
     assert_succeeds(read_at(bed, stream, 1536 * KIB, 512 * KIB, &err));
     assert_bytes_at(bed, 1536 * KIB, 512 * KIB);
+    assert_succeeds(read_stream_flush(stream, &err));
+}
+
+/* The kernel may have told of a short read only. */
+static void the_flush_tells_of_a_read_that_was_not_repeated(void **state)
+{
+    struct bed *bed = *state;
+    CLEANUP(read_stream_close)
+    struct read_stream *stream = open_stream(
+        bed, PLAINTEXT_BYTES, (struct memory_source_options){.fails = true, .fail_at = 1 * MIB});
+    struct error err = ERROR_INIT;
+
+    assert_succeeds(read_at(bed, stream, 0, 512 * KIB, &err));
+    assert_fails(ERROR_UNAVAILABLE, read_at(bed, stream, 512 * KIB, 1 * MIB, &err));
+    assert_succeeds(read_at(bed, stream, 256 * KIB, 256 * KIB, &err)); /* not what failed */
+    assert_fails(ERROR_UNAVAILABLE, read_stream_flush(stream, &err));
+    assert_int_equal(err.errnum, EIO);
+    assert_succeeds(read_at(bed, stream, 512 * KIB, 4096, &err));
+    assert_succeeds(read_stream_flush(stream, &err));
+}
+
+static void nobody_elses_cancellation_interrupts_a_reader(void **state)
+{
+    struct bed *bed = *state;
+    CLEANUP(read_stream_close)
+    struct read_stream *stream =
+        open_stream(bed, PLAINTEXT_BYTES,
+                    (struct memory_source_options){
+                        .fails = true, .fail_at = 5000, .fail_kind = ERROR_CANCELLED});
+    struct error err = ERROR_INIT;
+
+    assert_fails(ERROR_UNAVAILABLE, read_at(bed, stream, 0, 1 * MIB, &err));
+    assert_int_equal(err.errnum, EIO);
+    assert_fails(ERROR_UNAVAILABLE, read_stream_flush(stream, &err));
 }
 
 static void damage_ends_a_stream_for_good(void **state)
@@ -336,6 +371,7 @@ static void damage_ends_a_stream_for_good(void **state)
     assert_fails(ERROR_CORRUPT, read_at(bed, stream, 1 * MIB, 1 * MIB, &err));
     assert_fails(ERROR_CORRUPT, read_at(bed, stream, 1 * MIB, 100, &err));
     assert_fails(ERROR_CORRUPT, read_at(bed, stream, 0, 100, &err));
+    assert_fails(ERROR_CORRUPT, read_stream_flush(stream, &err));
 }
 
 static void an_early_end_is_damage_never_the_end(void **state)
@@ -376,8 +412,10 @@ static void a_read_without_locked_memory_can_be_repeated(void **state)
     assert_non_null(taken);
     assert_fails(ERROR_EXHAUSTED, read_at(bed, stream, 0, 4096, &err));
     assert_int_equal(err.errnum, EAGAIN);
+    assert_fails(ERROR_EXHAUSTED, read_stream_flush(stream, &err));
     secure_arena_release(bed->arena, taken);
     assert_stream_gives(stream, 0, bed->plaintext, PLAINTEXT_BYTES, 1 * MIB);
+    assert_succeeds(read_stream_flush(stream, &err));
 }
 
 static void streams_are_counted_against_their_limit(void **state)
@@ -421,6 +459,8 @@ int main(void)
         test(a_read_cancelled_half_way_loses_nothing),
         test(a_waiting_jump_can_be_cancelled),
         test(a_failed_read_can_be_repeated),
+        test(the_flush_tells_of_a_read_that_was_not_repeated),
+        test(nobody_elses_cancellation_interrupts_a_reader),
         test(damage_ends_a_stream_for_good),
         test(an_early_end_is_damage_never_the_end),
         test(counts_what_it_delivers),
