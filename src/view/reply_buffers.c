@@ -12,9 +12,10 @@
 #define KEPT_BUFFERS 4
 
 struct kept_buffer {
-    void *memory; /* NULL before it was needed */
-    size_t dirty; /* so many bytes of it may hold plaintext */
-    bool is_used;
+    void *memory;   /* NULL before it was needed */
+    size_t dirty;   /* so many bytes of it may hold plaintext */
+    bool is_used;   /* by a request, or to be wiped */
+    bool is_doomed; /* while it is used: it is not kept when it comes back */
 };
 
 struct reply_buffers {
@@ -80,43 +81,82 @@ static struct kept_buffer *find_kept(struct reply_buffers *buffers, const void *
     return NULL;
 }
 
+/* It comes back; gives its memory when that is not to be kept, else NULL. Locked. */
+static void *end_use(struct kept_buffer *kept)
+{
+    void *memory = NULL;
+
+    kept->is_used = false;
+    if (kept->is_doomed) {
+        memory = kept->memory;
+        *kept = (struct kept_buffer){.memory = NULL};
+    }
+    return memory;
+}
+
 void reply_buffers_give(struct reply_buffers *buffers, void *buffer, size_t used)
 {
     struct kept_buffer *kept;
+    void *unwanted = buffer;
 
     (void)pthread_mutex_lock(&buffers->mutex);
     kept = find_kept(buffers, buffer);
     if (kept != NULL) {
         kept->dirty = used > kept->dirty ? used : kept->dirty;
-        kept->is_used = false;
+        unwanted = end_use(kept);
     }
     (void)pthread_mutex_unlock(&buffers->mutex);
-    if (kept == NULL)
-        secure_arena_release(buffers->arena, buffer);
+    secure_arena_release(buffers->arena, unwanted);
+}
+
+/* Takes it, to be wiped without the lock; false when it is used, and then goes with that use, or is
+ * clean. */
+static bool take_dirty(struct reply_buffers *buffers, struct kept_buffer *kept)
+{
+    bool is_taken;
+
+    (void)pthread_mutex_lock(&buffers->mutex);
+    is_taken = !kept->is_used && kept->dirty > 0;
+    kept->is_doomed = kept->is_used;
+    kept->is_used = kept->is_used || is_taken;
+    (void)pthread_mutex_unlock(&buffers->mutex);
+    return is_taken;
+}
+
+static void wipe_taken(struct reply_buffers *buffers, struct kept_buffer *kept)
+{
+    void *unwanted;
+
+    explicit_bzero(kept->memory, kept->dirty);
+    (void)pthread_mutex_lock(&buffers->mutex);
+    kept->dirty = 0;
+    unwanted = end_use(kept);
+    (void)pthread_mutex_unlock(&buffers->mutex);
+    secure_arena_release(buffers->arena, unwanted);
 }
 
 void reply_buffers_wipe(struct reply_buffers *buffers)
 {
-    (void)pthread_mutex_lock(&buffers->mutex);
-    for (size_t i = 0; i < KEPT_BUFFERS; i++) {
-        struct kept_buffer *kept = &buffers->kept[i];
+    for (size_t i = 0; i < KEPT_BUFFERS; i++)
+        if (take_dirty(buffers, &buffers->kept[i]))
+            wipe_taken(buffers, &buffers->kept[i]);
+}
 
-        if (kept->is_used || kept->dirty == 0)
-            continue;
-        explicit_bzero(kept->memory, kept->dirty);
-        kept->dirty = 0;
-    }
+/* Its memory, which is not kept any more; NULL when it is used: then that goes with the use. */
+static void *take_away(struct reply_buffers *buffers, struct kept_buffer *kept)
+{
+    void *memory = NULL;
+
+    (void)pthread_mutex_lock(&buffers->mutex);
+    kept->is_doomed = true;
+    if (!kept->is_used)
+        memory = end_use(kept);
     (void)pthread_mutex_unlock(&buffers->mutex);
+    return memory;
 }
 
 void reply_buffers_release(struct reply_buffers *buffers)
 {
-    (void)pthread_mutex_lock(&buffers->mutex);
-    for (size_t i = 0; i < KEPT_BUFFERS; i++) {
-        if (buffers->kept[i].is_used)
-            continue;
-        secure_arena_release(buffers->arena, buffers->kept[i].memory);
-        buffers->kept[i] = (struct kept_buffer){.memory = NULL};
-    }
-    (void)pthread_mutex_unlock(&buffers->mutex);
+    for (size_t i = 0; i < KEPT_BUFFERS; i++)
+        secure_arena_release(buffers->arena, take_away(buffers, &buffers->kept[i]));
 }

@@ -29,10 +29,12 @@ void *reply_buffers_take(struct reply_buffers *buffers);
  *  next reply_buffers_wipe. */
 void reply_buffers_give(struct reply_buffers *buffers, void *buffer, size_t used);
 
-/** Wipes all that nobody uses now: called when a stream ends. */
+/** Wipes all that nobody uses now; what is used goes back to the arena, wiped, once it is given back.
+ *  Called when a stream ends. */
 void reply_buffers_wipe(struct reply_buffers *buffers);
 
-/** Gives all that nobody uses now back, wiped: called when no stream is left. */
+/** Gives all back to the arena, wiped: what nobody uses at once, the rest once it is given back.
+ *  Called when no stream is left. */
 void reply_buffers_release(struct reply_buffers *buffers);
 
 #endif
