@@ -5,9 +5,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 
 /* Half of the first buffer of file_read_all. */
 #define FIRST_READ_BYTES 2048
@@ -16,6 +18,7 @@ struct file_source {
     struct byte_source source;
     int fd;
     uint64_t size;     /* regular files */
+    bool has_no_disk;  /* regular files: reading never waits */
     uint64_t position; /* forward-only descriptors */
     bool lost;         /* forward-only: a failed read took bytes with it */
 };
@@ -54,10 +57,9 @@ int file_source_pread_now(struct byte_source *source, void *buffer, size_t size,
     struct iovec piece = {.iov_base = buffer, .iov_len = size};
     ssize_t result = preadv2(file->fd, &piece, 1, (off_t)offset, RWF_NOWAIT);
 
-    /* A filesystem that knows no such reads has no disk (tmpfs), or none that we could tell. */
-    if (result < 0 && errno == EOPNOTSUPP)
+    if (result < 0 && errno == EOPNOTSUPP && file->has_no_disk)
         return regular_pread(source, buffer, size, offset, NULL, ret_size, err);
-    if (result < 0 && errno != EAGAIN && errno != EINTR)
+    if (result < 0 && errno != EOPNOTSUPP && errno != EAGAIN && errno != EINTR)
         return error_set_errno(err, errno, "read");
     if (result < 0 || ((size_t)result < size && offset + (size_t)result < file->size))
         return error_set(err, ERROR_BUSY, "the disk would have to be waited for");
@@ -128,6 +130,15 @@ static const struct byte_source_ops forward_ops = {.pread = forward_pread,
                                                    .free = file_source_free,
                                                    .is_forward_only = true};
 
+/* Some such filesystems know no reads that do not wait, as if they had a disk. */
+static bool lies_in_memory(int fd)
+{
+    struct statfs filesystem;
+
+    return fstatfs(fd, &filesystem) == 0 &&
+           (filesystem.f_type == TMPFS_MAGIC || filesystem.f_type == RAMFS_MAGIC);
+}
+
 int file_source_from_fd(int fd, struct byte_source **ret, struct error *err)
 {
     struct file_source *file;
@@ -143,6 +154,7 @@ int file_source_from_fd(int fd, struct byte_source **ret, struct error *err)
     file->source.ops = S_ISREG(status.st_mode) ? &regular_ops : &forward_ops;
     file->fd = fd;
     file->size = (uint64_t)status.st_size;
+    file->has_no_disk = S_ISREG(status.st_mode) && lies_in_memory(fd);
     *ret = &file->source;
     return 0;
 }

@@ -12,7 +12,7 @@ int file_source_open(int dir_fd, const char *path, struct byte_source **ret, str
 
 /**
  * byte_source_pread of such a source, of a regular file, without waiting for a disk: ERROR_BUSY when
- * not all bytes are in the page cache. Any thread.
+ * not all bytes are in the page cache, or the filesystem does not tell. Any thread.
  */
 int file_source_pread_now(struct byte_source *source, void *buffer, size_t size, uint64_t offset,
                           size_t *ret_size, struct error *err);

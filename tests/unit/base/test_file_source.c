@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -77,6 +78,36 @@ static void offsets_beyond_every_file_are_its_end(void **state)
         assert_succeeds(byte_source_pread(source, buffer, 16, offsets[i], NULL, &size, &err));
         assert_int_equal(size, 0);
     }
+}
+
+static void a_file_in_memory_is_read_without_waiting(void **state)
+{
+    CLEANUP(fd_close) int fd = memfd_create("test", MFD_CLOEXEC);
+    CLEANUP(byte_source_free) struct byte_source *source = NULL;
+    struct error err = ERROR_INIT;
+    uint8_t buffer[16];
+    size_t size = 99;
+
+    (void)state;
+    assert_int_equal(write(fd, "abcdef", 6), 6);
+    assert_succeeds(file_source_from_fd(fd, &source, &err));
+    (void)steal_fd(&fd);
+    assert_succeeds(file_source_pread_now(source, buffer, 16, 2, &size, &err));
+    assert_int_equal(size, 4);
+    assert_memory_equal(buffer, "cdef", 4);
+}
+
+/* Like procfs, which is neither in memory nor knows reads that do not wait. */
+static void where_it_might_wait_unnoticed_it_does_not_read(void **state)
+{
+    CLEANUP(byte_source_free) struct byte_source *source = NULL;
+    struct error err = ERROR_INIT;
+    uint8_t buffer[16];
+    size_t size;
+
+    (void)state;
+    assert_succeeds(file_source_open(AT_FDCWD, "/proc/self/comm", &source, &err));
+    assert_fails(ERROR_BUSY, file_source_pread_now(source, buffer, 16, 0, &size, &err));
 }
 
 static void an_empty_file_is_an_empty_source(void **state)
@@ -537,6 +568,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         in_dir(a_file_gives_its_bytes_at_any_offset),
         in_dir(offsets_beyond_every_file_are_its_end),
+        cmocka_unit_test(a_file_in_memory_is_read_without_waiting),
+        cmocka_unit_test(where_it_might_wait_unnoticed_it_does_not_read),
         in_dir(an_empty_file_is_an_empty_source),
         in_dir(a_missing_file_is_not_found),
         in_dir(links_are_not_followed),
