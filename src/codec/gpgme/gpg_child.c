@@ -27,11 +27,12 @@ static _Thread_local const struct gpg_child *starting;
  * threads block signals, and gpgme ignores SIGPIPE: gpg has to hear what ends it. */
 static void set_up_child(void)
 {
+    const struct sigaction usual = {.sa_handler = SIG_DFL};
     sigset_t none;
 
     if (starting == NULL)
         return;
-    (void)signal(SIGPIPE, SIG_DFL);
+    (void)sigaction(SIGPIPE, &usual, NULL);
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     environ = (char **)starting->environment;
