@@ -21,7 +21,7 @@ struct consumer_registry;
 /** What a registry is made from; borrowed, must outlive it. */
 struct consumer_registry_parts {
     const char *cache_path; /* the cache directory; CACHE/consumers is made with mode 0700 */
-    const char *cloud;      /* as configured: "local:/srv/cloud" */
+    const char *cloud;      /* where images are: "local:/srv/cloud", "openstack:demo@RegionOne" */
     const char *project_id; /* of our identity; "" for a single tenant */
     struct image_service *images;
     struct key_manager *keys;

@@ -15,6 +15,8 @@
 struct identity {
     char project_id[65]; /* empty when the cloud has a single tenant (a local one) */
     char user[129];      /* for log lines */
+    char place[256]; /* region of the image service, or its endpoint where that is configured: an
+                            image is in one place. Empty when there is only one */
 };
 
 struct identity_service;

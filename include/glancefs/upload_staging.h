@@ -55,7 +55,9 @@ struct upload_info {
 /** What staging is made from; borrowed, must outlive it. */
 struct upload_staging_parts {
     const char *cache_path; /* the cache directory; CACHE/staging is made with mode 0700 */
-    const char *cloud;      /* as configured: "local:/srv/cloud"; UTF-8 */
+    const char *cloud; /* where images are: "local:/srv/cloud", "openstack:demo@RegionOne"; UTF-8 */
+    const char
+        *former_cloud; /* what earlier versions called it, whose uploads are ours too; or NULL */
     const char *project_id; /* of our identity; "" for a single tenant */
     struct image_service *images;
     struct consumer_registry *consumers; /* told of the secret before the data go; NULL: is not */

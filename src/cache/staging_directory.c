@@ -57,8 +57,10 @@
 
 bool staging_owner_owns(const struct staging_owner *owner, const struct upload_journal *journal)
 {
-    return strcmp(owner->cloud, journal->cloud) == 0 &&
-           strcmp(owner->project_id, journal->project_id) == 0;
+    if (strcmp(owner->project_id, journal->project_id) != 0)
+        return false;
+    return strcmp(owner->cloud, journal->cloud) == 0 ||
+           (owner->former_cloud != NULL && strcmp(owner->former_cloud, journal->cloud) == 0);
 }
 
 /* --- purge --- */

@@ -18,6 +18,7 @@
 struct staging_owner {
     int dir_fd;
     const char *cloud;
+    const char *former_cloud; /* what earlier versions called it; NULL: the same */
     const char *project_id;
     struct consumer_registry *consumers;     /* NULL: the key manager is not told */
     const struct signature_key *signing_key; /* NULL: images are not signed */

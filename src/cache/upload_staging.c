@@ -205,6 +205,7 @@ int upload_staging_new(const struct upload_staging_parts *parts, struct upload_s
     if (staging == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     staging->owner.cloud = parts->cloud;
+    staging->owner.former_cloud = parts->former_cloud;
     staging->owner.project_id = parts->project_id;
     staging->owner.consumers = parts->consumers;
     staging->owner.signing_key = parts->signing_key;

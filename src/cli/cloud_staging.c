@@ -11,14 +11,16 @@
 
 #define LOCAL_PREFIX "local:"
 
-/* "local:cloud", "local:./cloud/" and "local:/srv/cloud" may be one directory. */
-static int name_cloud(const char *cloud, char **ret, struct error *err)
+/* "local:cloud", "local:./cloud/" and "local:/srv/cloud" may be one directory, and "openstack" many
+ * places: an image of one region does not exist in another. */
+static int name_cloud(const char *cloud, const char *place, char **ret, struct error *err)
 {
     const char *path = cloud + strlen(LOCAL_PREFIX);
     CLEANUP(memory_free) char *resolved = NULL;
 
     if (strncmp(cloud, LOCAL_PREFIX, strlen(LOCAL_PREFIX)) != 0) {
-        *ret = strdup(cloud);
+        if (asprintf(ret, "%s%s%s", cloud, *place == '\0' ? "" : "@", place) < 0)
+            *ret = NULL;
     } else {
         resolved = realpath(path, NULL);
         if (resolved == NULL)
@@ -97,8 +99,8 @@ int cloud_staging_open(const struct config *config, const char *cache,
 
     if (staging == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
-    if (name_cloud(config->cloud, &staging->cloud_name, err) < 0 ||
-        identity_service_identify(cloud->identity, NULL, &staging->identity, err) < 0 ||
+    if (identity_service_identify(cloud->identity, NULL, &staging->identity, err) < 0 ||
+        name_cloud(config->cloud, staging->identity.place, &staging->cloud_name, err) < 0 ||
         load_signing_key(config, session, &staging->signing_key, err) < 0 ||
         open_consumers(staging, cache, cloud, &staging->consumers, err) < 0)
         return -1;
@@ -106,6 +108,7 @@ int cloud_staging_open(const struct config *config, const char *cache,
     parts.signing_key = staging->signing_key;
     parts.signing_certificate = config->signing_certificate;
     parts.cloud = staging->cloud_name;
+    parts.former_cloud = staging->identity.place[0] == '\0' ? NULL : config->cloud;
     parts.project_id = staging->identity.project_id;
     if (upload_staging_new(&parts, &staging->staging, err) < 0)
         return -1;

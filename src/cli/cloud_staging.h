@@ -18,7 +18,8 @@
 #define CLOUD_STAGING_LAST_RETRY_MS 60000
 
 struct cloud_staging {
-    char *cloud_name; /* as in `config`, but with an absolute path */
+    char *
+        cloud_name; /* as in `config`, but with an absolute path, or with the place of the images */
     struct identity identity;
     struct consumer_registry *consumers; /* of the images sent from here, and of those read */
     struct signature_key *signing_key;   /* NULL: uploads are not signed */

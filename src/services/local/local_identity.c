@@ -38,10 +38,9 @@ int local_identity_read(int root_fd, struct identity *ret, struct error *err)
             return error_prefix(err, IDENTITY_NAME);
         *err = (struct error)ERROR_INIT;
     }
-    if (document == NULL) {
-        *ret = (struct identity){.user = DEFAULT_USER};
+    *ret = (struct identity){.user = DEFAULT_USER};
+    if (document == NULL)
         return 0;
-    }
     if (read_member(document, "project_id", "", ret->project_id, sizeof ret->project_id, err) < 0 ||
         read_member(document, "user", DEFAULT_USER, ret->user, sizeof ret->user, err) < 0)
         return error_prefix(err, IDENTITY_NAME);

@@ -32,8 +32,8 @@ static struct json_object *array_of(struct json_object *object, const char *name
     return member;
 }
 
-static const char *find_endpoint(struct json_object *service, const char *interface,
-                                 const char *region)
+static struct json_object *find_endpoint(struct json_object *service, const char *interface,
+                                         const char *region)
 {
     struct json_object *endpoints = array_of(service, "endpoints");
     const size_t count = endpoints == NULL ? 0 : json_object_array_length(endpoints);
@@ -43,7 +43,7 @@ static const char *find_endpoint(struct json_object *service, const char *interf
 
         if (is_text(endpoint, "interface", interface) && is_in_region(endpoint, region) &&
             json_document_find_text(endpoint, "url") != NULL)
-            return json_document_find_text(endpoint, "url");
+            return endpoint;
     }
     return NULL;
 }
@@ -76,21 +76,40 @@ char *service_catalog_base_url(const char *url)
     return strndup(url, length);
 }
 
-int service_catalog_find(struct json_object *catalog, const char *type, const char *interface,
-                         const char *region, char **ret, struct error *err)
+/* Its URL is a text. */
+static struct json_object *find(struct json_object *catalog, const char *type,
+                                const char *interface, const char *region)
 {
     const bool is_array = json_object_is_type(catalog, json_type_array);
     const size_t count = is_array ? json_object_array_length(catalog) : 0;
-    const char *url = NULL;
+    struct json_object *endpoint = NULL;
 
-    for (size_t i = 0; url == NULL && i < count; i++) {
+    for (size_t i = 0; endpoint == NULL && i < count; i++) {
         struct json_object *service = json_object_array_get_idx(catalog, i);
 
         if (is_text(service, "type", type))
-            url = find_endpoint(service, interface, region);
+            endpoint = find_endpoint(service, interface, region);
     }
-    *ret = url == NULL ? NULL : service_catalog_base_url(url);
-    if (url != NULL && *ret == NULL)
-        return error_set(err, ERROR_EXHAUSTED, "out of memory");
-    return 0;
+    return endpoint;
+}
+
+int service_catalog_find(struct json_object *catalog, const char *type, const char *interface,
+                         const char *region, char **ret, struct error *err)
+{
+    struct json_object *endpoint = find(catalog, type, interface, region);
+
+    *ret = NULL;
+    if (endpoint == NULL)
+        return 0;
+    *ret = service_catalog_base_url(json_document_find_text(endpoint, "url"));
+    return *ret == NULL ? error_set(err, ERROR_EXHAUSTED, "out of memory") : 0;
+}
+
+const char *service_catalog_region(struct json_object *catalog, const char *type,
+                                   const char *interface, const char *region)
+{
+    struct json_object *endpoint = find(catalog, type, interface, region);
+    const char *name = json_document_find_text(endpoint, "region_id");
+
+    return name != NULL ? name : json_document_find_text(endpoint, "region");
 }

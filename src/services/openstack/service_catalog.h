@@ -15,6 +15,11 @@
 int service_catalog_find(struct json_object *catalog, const char *type, const char *interface,
                          const char *region, char **ret, struct error *err);
 
+/** The region of the endpoint that service_catalog_find finds; NULL when it names none, or there is no
+ *  such endpoint. Borrowed from `catalog`. */
+const char *service_catalog_region(struct json_object *catalog, const char *type,
+                                   const char *interface, const char *region);
+
 /** A copy of `url` without what stands for its version ("/v2", "/v1/", "/v3", "/v2.0") and without
  *  slashes at its end; NULL when memory is short. */
 char *service_catalog_base_url(const char *url);

@@ -100,12 +100,26 @@ static int read_endpoint(struct json_object *body, const char *type, const char 
     return *ret == NULL ? error_set(err, ERROR_EXHAUSTED, "out of memory") : 0;
 }
 
+/* An endpoint that is configured may be anywhere: it stands for itself. */
+static void read_place(struct token *token, struct json_object *body,
+                       const struct credentials *credentials)
+{
+    const char *place = token->image_url;
+
+    if (credentials->image_endpoint_override == NULL)
+        place = service_catalog_region(member(body, "catalog"), "image", credentials->interface,
+                                       credentials->region_name);
+    (void)snprintf(token->identity.place, sizeof token->identity.place, "%s",
+                   place == NULL ? "" : place);
+}
+
 static int read_endpoints(struct token *token, struct json_object *body,
                           const struct credentials *credentials, struct error *err)
 {
     if (read_endpoint(body, "image", credentials->image_endpoint_override, credentials,
                       &token->image_url, err) < 0)
         return -1;
+    read_place(token, body, credentials);
     return read_endpoint(body, "key-manager", credentials->key_manager_endpoint_override,
                          credentials, &token->key_manager_url, err);
 }

@@ -279,6 +279,36 @@ static void count_end(void *context, const char *image_id, const struct error *e
         atomic_fetch_add(&ends->refused, 1);
 }
 
+static size_t count_of_uploads(const struct staging_fixture *fixture, const char *cloud,
+                               const char *former_cloud)
+{
+    const struct upload_staging_parts parts = {.cache_path = fixture->path,
+                                               .cloud = cloud,
+                                               .former_cloud = former_cloud,
+                                               .project_id = PROJECT,
+                                               .images = fixture->images};
+    CLEANUP(upload_staging_free) struct upload_staging *staging = NULL;
+    CLEANUP(memory_free) struct upload_info *infos = NULL;
+    struct error err = ERROR_INIT;
+    size_t count = 0;
+
+    assert_succeeds(upload_staging_new(&parts, &staging, &err));
+    assert_succeeds(upload_staging_list(staging, &infos, &count, &err));
+    return count;
+}
+
+/* An image of one region does not exist in another; earlier versions did not name it. */
+static void uploads_of_a_former_name_are_ours_and_of_other_places_are_not(void **state)
+{
+    struct staging_fixture *fixture = *state;
+
+    scripted_image_service_add(fixture->images, IMAGE_ID, NULL, 0);
+    staging_fixture_seal(fixture, IMAGE_ID);
+    assert_int_equal(count_of_uploads(fixture, CLOUD "@One", NULL), 0);
+    assert_int_equal(count_of_uploads(fixture, CLOUD "@One", CLOUD), 1);
+    assert_int_equal(count_of_uploads(fixture, CLOUD "@One", CLOUD "@Two"), 0);
+}
+
 static void each_end_in_the_background_is_told_once(void **state)
 {
     static const struct scripted_upload late[] = {{.action = SCRIPT_CUT_OFF}};
@@ -695,6 +725,7 @@ int main(void)
         staging_test(a_failed_upload_can_be_sent_again),
         staging_test(a_failed_upload_can_go_to_another_image),
         staging_test(what_another_target_answers_does_not_fail_the_upload),
+        staging_test(uploads_of_a_former_name_are_ours_and_of_other_places_are_not),
         staging_test(each_end_in_the_background_is_told_once),
         staging_test(waiting_for_an_image_that_is_active_already_succeeds),
         staging_test(a_wait_can_be_cancelled),

@@ -52,6 +52,7 @@ static void the_identity_is_that_of_the_token(void **state)
     assert_succeeds(identity_service_identify(service, NULL, &identity, &err));
     assert_string_equal(identity.user, "demo");
     assert_string_equal(identity.project_id, "2970921843934c998380b5c9a96a7be4");
+    assert_string_equal(identity.place, "RegionOne");
 }
 
 static void a_401_gets_one_new_token_and_one_repetition(void **state)

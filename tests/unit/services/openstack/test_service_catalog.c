@@ -46,6 +46,20 @@ static void an_endpoint_is_found_by_type_interface_and_region(void **state)
     }
 }
 
+static void the_region_is_that_of_the_endpoint(void **state)
+{
+    CLEANUP(json_object_put) struct json_object *document = NULL;
+    struct json_object *catalog;
+    struct error err = ERROR_INIT;
+
+    (void)state;
+    assert_succeeds(json_document_parse(catalog_text, sizeof catalog_text - 1, &document, &err));
+    catalog = json_object_object_get(document, "catalog");
+    assert_string_equal(service_catalog_region(catalog, "image", "public", NULL), "One");
+    assert_string_equal(service_catalog_region(catalog, "image", "public", "Two"), "Two");
+    assert_null(service_catalog_region(catalog, "image", "internal", "Two"));
+}
+
 static void a_catalog_that_is_none_has_no_endpoint(void **state)
 {
     CLEANUP(memory_free) char *url = NULL;
@@ -85,6 +99,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_endpoint_is_found_by_type_interface_and_region),
+        cmocka_unit_test(the_region_is_that_of_the_endpoint),
         cmocka_unit_test(a_catalog_that_is_none_has_no_endpoint),
         cmocka_unit_test(only_a_version_at_the_end_is_cut),
     };

@@ -140,6 +140,7 @@ static void overrides_count_whatever_the_catalog_says(void **state)
     answer(*state, body, &response);
     assert_succeeds(token_read(&response, credentials, 0, &token, &err));
     assert_string_equal(token->image_url, "https://glance.example.org");
+    assert_string_equal(token->identity.place, "https://glance.example.org");
     assert_string_equal(token->key_manager_url, "http://127.0.0.1:15002");
 }
 
