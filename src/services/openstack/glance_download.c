@@ -22,6 +22,7 @@ struct transfer {
     uint64_t start;    /* where the caller wanted to begin */
     uint64_t position; /* everything before it was delivered */
     unsigned fruitless;
+    bool refuses_ranges; /* the store can only be read from its first byte */
 };
 
 static bool same_text(const char *a, const char *b)
@@ -82,7 +83,7 @@ static int explain_no_data(const struct transfer *transfer, struct error *err)
                      "image %s is active but " GLANCE_NAME " has no data of it", id);
 }
 
-static int judge_answer(const struct transfer *transfer, const struct http_response *response,
+static int judge_answer(struct transfer *transfer, const struct http_response *response,
                         struct error *err)
 {
     if (response->status == 204)
@@ -90,10 +91,12 @@ static int judge_answer(const struct transfer *transfer, const struct http_respo
     if (glance_check(response, image_record_id(transfer->record), err) == 0)
         return 0;
     /* A store that cannot start in the middle, or whose file ends before. */
-    if (transfer->position > 0 && (response->status == 400 || response->status == 416))
+    if (transfer->position > 0 && (response->status == 400 || response->status == 416)) {
+        transfer->refuses_ranges = true;
         return error_set(err, ERROR_UNAVAILABLE,
                          "image %s: " GLANCE_NAME " cannot go on at byte %" PRIu64,
                          image_record_id(transfer->record), transfer->position);
+    }
     return -1;
 }
 
@@ -102,6 +105,7 @@ static int attempt(struct transfer *transfer, struct error *err)
     const struct http_request request = {.method = HTTP_GET,
                                          .download = transfer->sink,
                                          .offset = transfer->position,
+                                         .skips_to_offset = transfer->refuses_ranges,
                                          .is_repeatable = true};
     CLEANUP(http_response_clear) struct http_response response = HTTP_RESPONSE_INIT;
     char path[GLANCE_PATH_BYTES];
@@ -120,7 +124,8 @@ static int attempt(struct transfer *transfer, struct error *err)
 static bool may_go_on(struct transfer *transfer, uint64_t before, const struct error *err)
 {
     if ((err->kind != ERROR_UNAVAILABLE && err->kind != ERROR_TIMEOUT) ||
-        transfer->sink->state != BYTE_SINK_OPEN || transfer->position == transfer->start)
+        transfer->sink->state != BYTE_SINK_OPEN ||
+        (transfer->position == transfer->start && !transfer->refuses_ranges))
         return false;
     if (transfer->position - before >= PROGRESS_BYTES)
         transfer->fruitless = 0;

@@ -82,6 +82,7 @@ struct http_request {
 
     struct byte_sink *download; /* gets the bytes of a 200 or 206, from `offset` on */
     uint64_t offset;            /* for downloads: asks for bytes=offset- unless 0 */
+    bool skips_to_offset;       /* asks for all bytes instead, and drops those before */
     bool has_secret_answer;     /* a 2xx body is key material: see http_response.secret */
     size_t answer_limit;        /* most bytes of a body in memory; 0: LIMIT_RECORD_BYTES */
     bool is_repeatable;         /* sending it twice does no harm */

@@ -209,7 +209,7 @@ static bool set_range(CURL *easy, const struct http_request *request)
     char range[32];
     bool ok = true;
 
-    if (request->download == NULL || request->offset == 0)
+    if (request->download == NULL || request->offset == 0 || request->skips_to_offset)
         return true;
     (void)snprintf(range, sizeof range, "%llu-", (unsigned long long)request->offset);
     set_option(ok, easy, CURLOPT_RANGE, range);

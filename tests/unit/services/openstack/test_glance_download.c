@@ -147,6 +147,28 @@ static void a_store_that_cannot_go_on_ends_it(void **state)
     }
 }
 
+static void a_store_without_ranges_is_asked_for_all_of_it(void **state)
+{
+    static const char *const refusals[] = {REFUSAL("400 Bad Request"),
+                                           REFUSAL("416 Range Not Satisfiable")};
+    struct service_bed *bed = *state;
+    struct error err;
+
+    for (size_t i = 0; i < ELEMENTS_OF(refusals); i++) {
+        CLEANUP(memory_sink_record) struct memory_sink_record cut = {0};
+        CLEANUP(memory_sink_record) struct memory_sink_record rest = {0};
+        const size_t before = http_server_request_count(bed->http->server);
+
+        SCRIPT(bed, CUT, ANSWER("200 OK", ACTIVE), refusals[i], ANSWER("200 OK", ACTIVE), WHOLE,
+               refusals[i], WHOLE);
+        assert_succeeds(download(bed, 0, &cut, &err));
+        assert_bytes(&cut, "0123456789");
+        assert_null(strstr(http_server_request(bed->http->server, before + 4), "Range:"));
+        assert_succeeds(download(bed, 5, &rest, &err));
+        assert_bytes(&rest, "56789");
+    }
+}
+
 static void no_data_is_explained_by_the_record(void **state)
 {
     static const struct {
@@ -217,6 +239,7 @@ int main(void)
         download_test(two_images_are_never_mixed),
         download_test(an_image_deleted_meanwhile_is_gone),
         download_test(a_store_that_cannot_go_on_ends_it),
+        download_test(a_store_without_ranges_is_asked_for_all_of_it),
         download_test(no_data_is_explained_by_the_record),
         download_test(refusals_have_their_kinds),
         download_test(a_full_disk_is_not_tried_again),
