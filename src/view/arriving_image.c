@@ -10,7 +10,7 @@ struct arriving_image {
     struct arriving_image_parts parts;
     struct image_record *record;
     struct secure_buffer *passphrase; /* NULL once the verified image has it */
-    char key_id[UUID_TEXT_BYTES];
+    struct given_key key;
     struct verified_image *verified; /* NULL until then */
 };
 
@@ -34,7 +34,7 @@ static int new_arriving(const struct arriving_image_parts *parts, struct secure_
     arriving->parts = *parts;
     arriving->record = image_record_ref(parts->record);
     arriving->passphrase = steal(passphrase);
-    (void)snprintf(arriving->key_id, sizeof arriving->key_id, "%s", parts->key_id);
+    arriving->key = *parts->key;
     *ret = arriving;
     return 0;
 }
@@ -48,7 +48,7 @@ static void become_verified(void *context, struct codec_message *message)
     attribute_cache_set_exact_size(parts->attributes, arriving->record,
                                    codec_message_plaintext_size(message));
     arriving->verified =
-        verified_images_adopt(parts->verified, arriving->record, parts->codec, arriving->key_id,
+        verified_images_adopt(parts->verified, arriving->record, parts->codec, &arriving->key,
                               steal(&arriving->passphrase), message);
 }
 

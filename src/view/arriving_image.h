@@ -24,7 +24,7 @@
 
 struct arriving_image;
 
-/** What one is opened with; all borrowed, and, but for `record`, until it is freed. */
+/** What one is opened with; all borrowed, and, but for `record` and `key`, until it is freed. */
 struct arriving_image_parts {
     struct ciphertext_cache *cache;
     struct secure_arena *arena;
@@ -34,7 +34,7 @@ struct arriving_image_parts {
     const struct signature_policy *signatures;
     const struct codec *codec;
     struct image_record *record;
-    const char *key_id; /* of the secret that the key manager just gave: `passphrase` */
+    const struct given_key *key; /* what `passphrase` is */
 };
 
 /**

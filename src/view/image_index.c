@@ -244,7 +244,7 @@ struct opening {
     struct image_index *index;
     struct image_record *record;
     const struct codec *codec;
-    char key_id[UUID_TEXT_BYTES];
+    struct given_key key; /* its id alone, before the key manager was asked */
 
     /* What it found; each may be NULL, and is given back unless the stream took it. */
     struct verified_image *image;
@@ -309,7 +309,7 @@ static int open_arriving(struct opening *opening, struct secure_buffer **passphr
                                                .signatures = index->signatures,
                                                .codec = opening->codec,
                                                .record = opening->record,
-                                               .key_id = opening->key_id};
+                                               .key = &opening->key};
 
     return arriving_image_open(&parts, steal(passphrase), cancel, &opening->arriving,
                                &opening->plaintext, err);
@@ -323,7 +323,7 @@ static bool must_arrive(struct opening *opening, const struct secure_buffer *pas
     if (index->parts.config->verify != VERIFY_STREAM)
         return false;
     opening->image =
-        verified_images_find(index->verified, opening->record, opening->key_id, passphrase);
+        verified_images_find(index->verified, opening->record, &opening->key, passphrase);
     return opening->image == NULL && !verified_images_can_recall(index->verified, opening->record);
 }
 
@@ -337,15 +337,16 @@ static int open_authorised(struct opening *opening, struct cancel *cancel, struc
     const struct image_index_parts *parts = &index->parts;
     CLEANUP(secure_buffer_free) struct secure_buffer *passphrase = NULL;
 
-    if (register_consumer(index, image_record_id(opening->record), opening->key_id, cancel, err) <
+    if (register_consumer(index, image_record_id(opening->record), opening->key.id, cancel, err) <
             0 ||
-        key_manager_get_passphrase(parts->cloud->keys, parts->arena, opening->key_id,
+        key_manager_get_passphrase(parts->cloud->keys, parts->arena, opening->key.id,
                                    parts->config->key_encoding, cancel, &passphrase, err) < 0)
         return -1;
+    opening->key.given_ns = clock_monotonic_ns();
     if (must_arrive(opening, passphrase))
         return open_arriving(opening, &passphrase, cancel, err);
     if (opening->image == NULL &&
-        verified_images_acquire(index->verified, opening->record, opening->codec, opening->key_id,
+        verified_images_acquire(index->verified, opening->record, opening->codec, &opening->key,
                                 steal(&passphrase), cancel, &opening->image, err) < 0)
         return -1;
     return open_verified(opening, cancel, err);
@@ -361,10 +362,10 @@ static int judge_opening(struct opening *opening, struct error *err)
         return -1;
     (void)image_record_encryption(opening->record, &format);
     if (codecs_find(parts->codecs, format, &opening->codec, err) < 0 ||
-        image_record_encrypt_key_id(opening->record, opening->key_id, err) < 0)
+        image_record_encrypt_key_id(opening->record, opening->key.id, err) < 0)
         return -1;
     opening->image =
-        verified_images_find_authorised(opening->index->verified, opening->record, opening->key_id);
+        verified_images_find_authorised(opening->index->verified, opening->record, opening->key.id);
     return 0;
 }
 

@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "base/monitor.h"
-#include "base/uuid.h"
 #include "base/worker_pool.h"
 #include "view/image_content.h"
 #include "view/layout_memory.h"
@@ -29,9 +28,8 @@ struct verified_image {
     unsigned references; /* waiters, streams and the verification */
     unsigned waiters;
     enum image_state state;
-    char key_id[UUID_TEXT_BYTES];
-    uint64_t authorised_ns; /* when the key manager last gave this key */
-    struct error error;     /* of a failed verification */
+    struct given_key key; /* the last one that gave the passphrase */
+    struct error error;   /* of a failed verification */
 
     /* Written before the state becomes IMAGE_VERIFIED, constant afterwards. */
     struct codec_message *message;
@@ -284,11 +282,11 @@ static struct verified_image *join(struct verified_images *images, struct image_
     return image;
 }
 
-/* The key manager just gave this key for the image. Locked. */
-static void note_authorisation(struct verified_image *image, const char *key_id)
+/* The key manager gave this key for the image; others may have asked it since. Locked. */
+static void note_authorisation(struct verified_image *image, const struct given_key *key)
 {
-    (void)snprintf(image->key_id, sizeof image->key_id, "%s", key_id);
-    image->authorised_ns = clock_monotonic_ns();
+    if (key->given_ns > image->key.given_ns)
+        image->key = *key;
 }
 
 /* Waits for the verification. True when it must be cancelled: nobody waits any more. Locked. */
@@ -321,7 +319,7 @@ static int outcome(const struct verified_image *image, const struct cancel *canc
 }
 
 int verified_images_acquire(struct verified_images *images, struct image_record *record,
-                            const struct codec *codec, const char *key_id,
+                            const struct codec *codec, const struct given_key *key,
                             struct secure_buffer *passphrase, struct cancel *cancel,
                             struct verified_image **ret, struct error *err)
 {
@@ -338,7 +336,7 @@ int verified_images_acquire(struct verified_images *images, struct image_record 
         result = outcome(image, cancel, err);
     }
     if (result == 0)
-        note_authorisation(image, key_id);
+        note_authorisation(image, key);
     monitor_leave(&images->monitor, cancel, &waiter);
     if (nobody_waits)
         cancel_request(image->cancel);
@@ -348,7 +346,8 @@ int verified_images_acquire(struct verified_images *images, struct image_record 
 }
 
 struct verified_image *verified_images_find(struct verified_images *images,
-                                            const struct image_record *record, const char *key_id,
+                                            const struct image_record *record,
+                                            const struct given_key *key,
                                             const struct secure_buffer *passphrase)
 {
     struct verified_image *image;
@@ -359,7 +358,7 @@ struct verified_image *verified_images_find(struct verified_images *images,
         image = NULL;
     if (image != NULL) {
         image->references++;
-        note_authorisation(image, key_id);
+        note_authorisation(image, key);
     }
     monitor_unlock(&images->monitor);
     return image;
@@ -375,7 +374,8 @@ bool verified_images_can_recall(struct verified_images *images, const struct ima
 
 struct verified_image *verified_images_adopt(struct verified_images *images,
                                              struct image_record *record, const struct codec *codec,
-                                             const char *key_id, struct secure_buffer *passphrase,
+                                             const struct given_key *key,
+                                             struct secure_buffer *passphrase,
                                              struct codec_message *message)
 {
     CLEANUP(secure_buffer_free) struct secure_buffer *unused_passphrase = passphrase;
@@ -384,14 +384,14 @@ struct verified_image *verified_images_adopt(struct verified_images *images,
     struct error ignored = ERROR_INIT;
 
     layout_memory_put(images->layouts, record, message);
-    image = verified_images_find(images, record, key_id, passphrase);
+    image = verified_images_find(images, record, key, passphrase);
     if (image != NULL || new_image(images, record, codec, &unused_passphrase, &fresh, &ignored) < 0)
         return image;
     fresh->state = IMAGE_VERIFIED;
     fresh->message = codec_message_ref(message);
     fresh->references = 1;
     monitor_lock(&images->monitor);
-    note_authorisation(fresh, key_id);
+    note_authorisation(fresh, key);
     list(fresh);
     monitor_unlock(&images->monitor);
     return steal(&fresh);
@@ -409,7 +409,7 @@ struct verified_image *verified_images_find_authorised(struct verified_images *i
     for (image = images->first; image != NULL; image = image->next)
         if (image->state == IMAGE_VERIFIED &&
             image_content_is_same(images->parts.signatures, image->record, record) &&
-            strcmp(image->key_id, key_id) == 0 && now_ns - image->authorised_ns < ttl_ns)
+            strcmp(image->key.id, key_id) == 0 && now_ns - image->key.given_ns < ttl_ns)
             break;
     if (image != NULL)
         image->references++;

@@ -10,6 +10,7 @@
 #ifndef VIEW_VERIFIED_IMAGE_H
 #define VIEW_VERIFIED_IMAGE_H
 
+#include "base/uuid.h"
 #include "glancefs/cancel.h"
 #include "glancefs/ciphertext_cache.h"
 #include "glancefs/cleanup.h"
@@ -23,6 +24,12 @@
 #include <stdint.h>
 
 struct verified_image;
+
+/** A secret that the key manager gave, and when. */
+struct given_key {
+    char id[UUID_TEXT_BYTES];
+    uint64_t given_ns; /* clock_monotonic_ns() when its answer came */
+};
 
 /** All verified images of one index, and the verifications under way. */
 struct verified_images;
@@ -46,18 +53,19 @@ DEFINE_CLEANUP(struct verified_images, verified_images_free)
 
 /**
  * The verified image that `record` describes, verified with `passphrase`, which this takes: of an
- * open stream, of a verification under way, or of a new one. `key_id` names the secret that the
- * key manager just gave. Waits; ERROR_CANCELLED once `cancel` is cancelled, while the verification
+ * open stream, of a verification under way, or of a new one. `key` is where the passphrase is from,
+ * borrowed. Waits; ERROR_CANCELLED once `cancel` is cancelled, while the verification
  * goes on for the others. Release *ret.
  */
 int verified_images_acquire(struct verified_images *images, struct image_record *record,
-                            const struct codec *codec, const char *key_id,
+                            const struct codec *codec, const struct given_key *key,
                             struct secure_buffer *passphrase, struct cancel *cancel,
                             struct verified_image **ret, struct error *err);
 
 /** The same, but only one that is verified already; else NULL. Never waits. Release the result. */
 struct verified_image *verified_images_find(struct verified_images *images,
-                                            const struct image_record *record, const char *key_id,
+                                            const struct image_record *record,
+                                            const struct given_key *key,
                                             const struct secure_buffer *passphrase);
 
 /** True when verified_images_acquire needs no pass over the image to verify it: layout and tags are
@@ -70,7 +78,8 @@ bool verified_images_can_recall(struct verified_images *images, const struct ima
  */
 struct verified_image *verified_images_adopt(struct verified_images *images,
                                              struct image_record *record, const struct codec *codec,
-                                             const char *key_id, struct secure_buffer *passphrase,
+                                             const struct given_key *key,
+                                             struct secure_buffer *passphrase,
                                              struct codec_message *message);
 
 /**

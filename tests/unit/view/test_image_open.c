@@ -128,6 +128,20 @@ static void authorise_ttl_spares_the_key_manager_while_the_image_is_open(void **
     assert_fails(ERROR_DENIED, view_bed_try(bed, IMAGE_ID, &err));
 }
 
+/* However long it takes from the key to the end of the verification. */
+static void authorise_ttl_begins_when_the_key_is_given(void **state)
+{
+    struct view_bed *bed = *state;
+    struct error err = ERROR_INIT;
+
+    view_bed_configure(bed, "authorise_ttl", "1");
+    fake_cloud_set_delays(bed->cloud, (struct fake_cloud_delays){.download_ms = 60});
+    CLEANUP(read_stream_close) struct read_stream *held = view_bed_stream(bed, IMAGE_ID);
+    fake_cloud_set_secret(bed->cloud, KEY_ID, NULL);
+    assert_fails(ERROR_DENIED, view_bed_try(bed, IMAGE_ID, &err));
+    assert_non_null(held);
+}
+
 static void authorise_ttl_does_not_cover_another_key(void **state)
 {
     struct view_bed *bed = *state;
@@ -419,6 +433,7 @@ int main(void)
         test(asks_for_the_key_at_each_open),
         test(a_refusal_of_the_key_counts_at_once),
         test(authorise_ttl_spares_the_key_manager_while_the_image_is_open),
+        test(authorise_ttl_begins_when_the_key_is_given),
         test(authorise_ttl_does_not_cover_another_key),
         test(an_image_without_key_is_told_as_such),
         test(refuses_images_of_other_projects),

@@ -229,6 +229,21 @@ static void an_open_under_authorise_ttl_needs_nobody(void **state)
     assert_stream_gives(stream, 0, bed->plaintext, PLAINTEXT_BYTES, 65536);
 }
 
+/* Not when its first stream, which needed no other word than that, came to its end. */
+static void authorise_ttl_begins_when_the_key_was_given(void **state)
+{
+    struct view_bed *bed = *state;
+    CLEANUP(read_stream_close) struct read_stream *held = NULL;
+    struct error err = ERROR_INIT;
+
+    view_bed_configure(bed, "authorise_ttl", "1");
+    held = view_bed_stream(bed, IMAGE_ID);
+    (void)delay(1100, NULL, &err);
+    assert_stream_gives(held, 0, bed->plaintext, PLAINTEXT_BYTES, FUSE_REQUEST_BYTES);
+    fake_cloud_set_secret(bed->cloud, KEY_ID, NULL);
+    assert_fails(ERROR_DENIED, view_bed_try(bed, IMAGE_ID, &err));
+}
+
 static void without_it_each_open_asks_the_key_manager(void **state)
 {
     struct view_bed *bed = *state;
@@ -259,6 +274,7 @@ int main(void)
         test(a_wrong_passphrase_is_refused_at_open),
         test(the_last_close_leaves_no_key),
         test(an_open_under_authorise_ttl_needs_nobody),
+        test(authorise_ttl_begins_when_the_key_was_given),
         test(without_it_each_open_asks_the_key_manager),
     };
 
