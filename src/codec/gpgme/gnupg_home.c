@@ -24,8 +24,6 @@
 /* Directories inside one another that gpg makes in its home, with one to spare. */
 #define HOME_DEPTH 3
 
-#define NANOSECONDS_PER_MS UINT64_C(1000000)
-
 /* How often a lock is tried that another process holds. */
 #define TRY_AGAIN_NS 5000000
 
@@ -198,7 +196,7 @@ static int make_home(struct gnupg_home *home, const char *runtime, struct error 
 
 static int lock_runtime(int runtime, const char *path, struct error *err)
 {
-    const uint64_t deadline = clock_monotonic_ns() + RUNTIME_LOCK_MS * NANOSECONDS_PER_MS;
+    const uint64_t deadline = clock_monotonic_ns() + RUNTIME_LOCK_MS * NANOSECONDS_PER_MILLISECOND;
     const struct timespec pause = {.tv_nsec = TRY_AGAIN_NS};
 
     while (flock(runtime, LOCK_EX | LOCK_NB) < 0) {

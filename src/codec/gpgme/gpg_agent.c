@@ -16,8 +16,6 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#define NANOSECONDS_PER_MS UINT64_C(1000000)
-
 /* Room for what a program prints that is asked for a number. */
 #define ANSWER_BYTES 256
 
@@ -41,7 +39,7 @@ static bool is_alive(pid_t pid)
 /* Reads until the end, or until the program was given all its time. */
 static void read_answer(int fd, char answer[ANSWER_BYTES])
 {
-    const uint64_t deadline = clock_monotonic_ns() + GPG_AGENT_MS * NANOSECONDS_PER_MS;
+    const uint64_t deadline = clock_monotonic_ns() + GPG_AGENT_MS * NANOSECONDS_PER_MILLISECOND;
     struct pollfd polled = {.fd = fd, .events = POLLIN};
     size_t size = 0;
     ssize_t got = 1;
@@ -154,7 +152,7 @@ void gpg_agent_stop(const char *home)
     char *const argv[] = {program, command, NULL};
     const struct timespec pause = {.tv_nsec = LOOK_AGAIN_NS};
     const pid_t pid = ask_agent(home, true);
-    const uint64_t deadline = clock_monotonic_ns() + GPG_AGENT_MS * NANOSECONDS_PER_MS;
+    const uint64_t deadline = clock_monotonic_ns() + GPG_AGENT_MS * NANOSECONDS_PER_MILLISECOND;
     char answer[ANSWER_BYTES];
 
     while (pid != 0 && is_alive(pid) && clock_monotonic_ns() < deadline)

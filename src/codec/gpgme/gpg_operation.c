@@ -38,8 +38,6 @@ struct gpg_pipe {
 /* Takes gpg's log out of its pipe; a multiple of the page, which the arena hands out anyway. */
 #define LOG_BYTES 4096
 
-#define NANOSECONDS_PER_MS UINT64_C(1000000)
-
 struct gpg_operation {
     struct gpg_operation_options options;
     struct gpg_child *child;
@@ -346,7 +344,7 @@ static int patience_ms(const struct gpg_operation *operation)
     uint64_t left_ms = 0;
 
     if (now < operation->deadline)
-        left_ms = (operation->deadline - now) / NANOSECONDS_PER_MS + 1;
+        left_ms = (operation->deadline - now) / NANOSECONDS_PER_MILLISECOND + 1;
     return (int)(left_ms < stall_ms ? left_ms : stall_ms);
 }
 

@@ -2,11 +2,11 @@
 #include "codec/gpgme/gpgme_source.h"
 
 #include "codec/gpgme/gpg_decryption.h"
+#include "codec/openpgp/kept_plaintext.h"
 #include "codec/openpgp/message_damaged.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct gpgme_source {
     struct byte_source source;
@@ -14,8 +14,7 @@ struct gpgme_source {
     struct byte_source *ciphertext;
     struct gpg_decryption *decryption; /* NULL until the first read */
     uint64_t position;                 /* of the next pread */
-    struct secure_buffer *kept;        /* plaintext from `position` on, after a failure; or NULL */
-    bool has_lost_plaintext;           /* a failure whose plaintext could not be kept */
+    struct kept_plaintext kept;        /* from `position` on */
 };
 
 static int read_plaintext(struct gpgme_source *source, void *buffer, size_t size,
@@ -32,39 +31,6 @@ static int read_plaintext(struct gpgme_source *source, void *buffer, size_t size
     return *ret_size > 0 ? 0 : message_damaged(err);
 }
 
-/* gpg has moved on past these bytes, the position has not. */
-static void keep(struct gpgme_source *source, const uint8_t *bytes, size_t size)
-{
-    struct secure_buffer *kept = NULL;
-    struct error ignored = ERROR_INIT;
-
-    if (secure_buffer_copy_of(source->message->arena, bytes, size, &kept, &ignored) < 0) {
-        source->has_lost_plaintext = true;
-        return;
-    }
-    secure_buffer_free(source->kept);
-    source->kept = kept;
-}
-
-/* Copies what was kept, all of it, and makes the rest be kept when `size` is less. */
-static int take_kept(struct gpgme_source *source, uint8_t *buffer, size_t size, size_t *ret_size,
-                     struct error *err)
-{
-    CLEANUP(secure_buffer_free) struct secure_buffer *kept = steal(&source->kept);
-    size_t left;
-
-    *ret_size = 0;
-    if (kept == NULL)
-        return 0;
-    left = secure_buffer_size(kept);
-    *ret_size = size < left ? size : left;
-    memcpy(buffer, secure_buffer_bytes(kept), *ret_size);
-    if (*ret_size == left)
-        return 0;
-    keep(source, secure_buffer_bytes(kept) + *ret_size, left - *ret_size);
-    return source->has_lost_plaintext ? error_set(err, ERROR_EXHAUSTED, "out of locked memory") : 0;
-}
-
 static int gpgme_source_pread(struct byte_source *source, void *buffer, size_t size,
                               uint64_t offset, struct cancel *cancel, size_t *ret_size,
                               struct error *err)
@@ -72,22 +38,22 @@ static int gpgme_source_pread(struct byte_source *source, void *buffer, size_t s
     struct gpgme_source *gpgme = (struct gpgme_source *)source;
     const uint64_t left = gpgme->message->plaintext_size - gpgme->position;
     uint8_t *bytes = buffer;
-    size_t done, got;
+    size_t from_kept, done, got;
 
     if (offset != gpgme->position)
         return error_set_errno(err, ESPIPE, "plaintext is read forward only");
-    if (gpgme->has_lost_plaintext)
-        return error_set(err, ERROR_EXHAUSTED, "out of locked memory");
-    size = size < left ? size : (size_t)left;
-    if (take_kept(gpgme, bytes, size, &done, err) < 0)
+    if (kept_plaintext_check(&gpgme->kept, err) < 0)
         return -1;
-    for (; done < size; done += got) {
+    size = size < left ? size : (size_t)left;
+    from_kept = kept_plaintext_copy(&gpgme->kept, bytes, size);
+    for (done = from_kept; done < size; done += got) {
         if (read_plaintext(gpgme, bytes + done, size - done, cancel, &got, err) < 0) {
-            if (done > 0)
-                keep(gpgme, bytes, done);
+            if (done > from_kept)
+                kept_plaintext_keep(&gpgme->kept, gpgme->message->arena, bytes, done);
             return -1;
         }
     }
+    kept_plaintext_drop(&gpgme->kept, from_kept);
     gpgme->position += done;
     *ret_size = done;
     return 0;
@@ -103,7 +69,7 @@ static void gpgme_source_free(struct byte_source *source)
     struct gpgme_source *gpgme = (struct gpgme_source *)source;
 
     gpg_decryption_free(gpgme->decryption);
-    secure_buffer_free(gpgme->kept);
+    kept_plaintext_clear(&gpgme->kept);
     byte_source_free(gpgme->ciphertext);
     codec_message_unref(&gpgme->message->message);
     free(gpgme);

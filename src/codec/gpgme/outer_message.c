@@ -3,6 +3,7 @@
 
 #include "codec/openpgp/armor.h"
 #include "codec/openpgp/ciphertext_stream.h"
+#include "codec/openpgp/esk_sequence.h"
 #include "codec/openpgp/ignorable_packet.h"
 #include "codec/openpgp/message_damaged.h"
 #include "codec/openpgp/packet_body.h"
@@ -57,20 +58,6 @@ struct outer_message {
 };
 
 /* --- the front --- */
-
-static int check_start(struct lookahead *packets, struct cancel *cancel, struct error *err)
-{
-    const uint8_t *bytes;
-    size_t size;
-
-    if (lookahead_peek(packets, 1, cancel, &bytes, &size, err) < 0)
-        return -1;
-    if (size == 0)
-        return error_set(err, ERROR_CORRUPT, "not an OpenPGP message: it is empty");
-    if ((bytes[0] & 0x80) == 0)
-        return error_set(err, ERROR_CORRUPT, "not an OpenPGP message");
-    return 0;
-}
 
 /* What skesk_parse takes and the gpg of Debian 12 does not. */
 static int require_old_kind(const uint8_t *body, size_t size, const struct skesk *skesk,
@@ -167,24 +154,10 @@ static int read_esk(struct outer_message *message, const struct packet_header *h
 
 static int require_seipd(const struct packet_header *header, struct error *err)
 {
-    switch (header->type) {
-    case PACKET_SEIPD:
-        return 0;
-    case PACKET_SED:
-        return error_set(err, ERROR_CORRUPT,
-                         "the message has no integrity protection (packet type 9)");
-    case PACKET_AEAD_ENCRYPTED_DATA:
+    if (header->type == PACKET_AEAD_ENCRYPTED_DATA)
         return error_set(err, ERROR_UNSUPPORTED,
                          "the gpgme engine takes no AEAD encrypted data (packet type 20)");
-    case PACKET_LITERAL_DATA:
-    case PACKET_COMPRESSED_DATA:
-    case PACKET_SIGNATURE:
-    case PACKET_ONE_PASS_SIGNATURE:
-        return error_set(err, ERROR_CORRUPT, "the OpenPGP message is not encrypted");
-    default:
-        return error_set(err, ERROR_CORRUPT, "not an encrypted OpenPGP message (packet type %u)",
-                         header->type);
-    }
+    return esk_sequence_require_encrypted_data(header, err);
 }
 
 /* Reads packets up to the header of the encrypted data. */
@@ -259,7 +232,7 @@ int outer_message_new(struct byte_source *source, struct cancel *cancel, struct 
         return -1;
     ciphertext_stream_init(&message->ciphertext, message->source, 0);
     if (lookahead_new(&message->ciphertext.stream, NULL, PIECE_BYTES, &message->packets, err) < 0 ||
-        check_start(message->packets, cancel, err) < 0 ||
+        esk_sequence_check_start(message->packets, cancel, err) < 0 ||
         read_front(message, &header, cancel, err) < 0 ||
         enter_seipd(message, &header, cancel, err) < 0 || require_key_packet(message, err) < 0)
         return -1;
