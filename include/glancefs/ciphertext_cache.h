@@ -81,6 +81,14 @@ int ciphertext_cache_open(struct ciphertext_cache *cache, struct image_record *r
                           struct byte_source **ret, struct error *err);
 
 /**
+ * Opens the same ciphertext when this process verified it before and remembers its tags; else fails
+ * with ERROR_BUSY. Nothing is waited for, whoever fetches or verifies the image: for threads that
+ * others need. Any thread.
+ */
+int ciphertext_cache_open_known(struct ciphertext_cache *cache, const struct image_record *record,
+                                struct byte_source **ret, struct error *err);
+
+/**
  * Opens the same ciphertext without waiting for it: *ret gives bytes as they arrive, be they fetched
  * or, for a copy on disk whose tags are not known, read and hashed. Reads wait, interruptibly, for
  * what is not there yet. *ret tells where the object ends only when all of it matched the record and
@@ -111,8 +119,7 @@ int ciphertext_cache_follow(struct ciphertext_cache *cache, struct image_record 
  */
 void ciphertext_cache_set_waiting(struct byte_source *source, bool may_wait);
 
-/** True when ciphertext_cache_open needs no pass over the object: this process verified it before and
- *  remembers its tags. Never waits long. */
+/** True when ciphertext_cache_open_known would succeed by now. Never waits long. */
 bool ciphertext_cache_remembers(struct ciphertext_cache *cache, const struct image_record *record);
 
 /** True when the object is on disk with the record's size and hash name. Never waits long. */

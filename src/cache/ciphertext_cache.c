@@ -189,23 +189,42 @@ static int open_reader(struct ciphertext_cache *cache, struct finding *finding,
                              err);
 }
 
+/* The object this process verified earlier; NULL when there is none. */
+static struct cache_object *known_object(struct ciphertext_cache *cache,
+                                         const struct image_record *record)
+{
+    char name[CACHE_OBJECT_NAME_BYTES];
+
+    cache_object_name(record, name);
+    return slot_table_object(&cache->slots, image_record_id(record), name);
+}
+
+int ciphertext_cache_open_known(struct ciphertext_cache *cache, const struct image_record *record,
+                                struct byte_source **ret, struct error *err)
+{
+    CLEANUP(cache_object_unref) struct cache_object *object = known_object(cache, record);
+    struct finding finding = {.object = object};
+
+    if (object == NULL || open_file(cache, record, &finding.file, err) < 0)
+        return error_set(err, ERROR_BUSY, "the image has to be verified first");
+    return open_reader(cache, &finding, ret, err);
+}
+
 /*
  * Finds the object in a busy slot: verified earlier, on disk, or at the image service. When it was
  * verified earlier, the observer reads along what later readers would get.
  */
-static int obtain(struct ciphertext_cache *cache, struct slot *slot, struct image_record *record,
+static int obtain(struct ciphertext_cache *cache, struct image_record *record,
                   struct byte_sink *observer, struct cancel *cancel, struct finding *finding,
                   struct byte_source **ret, struct error *err)
 {
     const struct audience audience = {.observer = observer};
-    char name[CACHE_OBJECT_NAME_BYTES];
     int result;
 
-    cache_object_name(record, name);
     if (open_file(cache, record, &finding->file, err) < 0) {
         result = fetch(cache, record, &audience, cancel, finding, err);
     } else {
-        finding->object = slot_table_object(&cache->slots, slot, name);
+        finding->object = known_object(cache, record);
         if (finding->object != NULL) {
             if (open_reader(cache, finding, ret, err) < 0)
                 return -1;
@@ -222,11 +241,14 @@ int ciphertext_cache_open(struct ciphertext_cache *cache, struct image_record *r
 {
     CLEANUP(byte_source_free) struct byte_source *reader = NULL;
     struct finding finding = {NULL, NULL};
+    struct error ignored = ERROR_INIT;
     struct slot *slot;
     int result = -1;
 
+    if (observer == NULL && ciphertext_cache_open_known(cache, record, ret, &ignored) == 0)
+        return 0;
     if (slot_table_acquire(&cache->slots, image_record_id(record), cancel, &slot, err) == 0) {
-        result = obtain(cache, slot, record, observer, cancel, &finding, &reader, err);
+        result = obtain(cache, record, observer, cancel, &finding, &reader, err);
         slot_table_release(&cache->slots, slot, result == 0 ? finding.object : NULL);
     }
     cache_object_unref(finding.object);
@@ -344,38 +366,19 @@ static int start_transfer(struct ciphertext_cache *cache, struct slot *slot,
     return 0;
 }
 
-/* The object this process verified earlier, in a busy slot. *ret stays NULL when there is none. */
-static int open_known(struct ciphertext_cache *cache, const struct slot *slot,
-                      struct image_record *record, struct byte_source **ret, struct error *err)
-{
-    struct finding finding = {NULL, NULL};
-    struct error ignored = ERROR_INIT;
-    char name[CACHE_OBJECT_NAME_BYTES];
-    int result = 0;
-
-    cache_object_name(record, name);
-    finding.object = slot_table_object(&cache->slots, slot, name);
-    if (finding.object != NULL && open_file(cache, record, &finding.file, &ignored) == 0)
-        result = open_reader(cache, &finding, ret, err);
-    cache_object_unref(finding.object);
-    return result;
-}
-
 /* In a busy slot, whose turn it ends or hands over: *ret, or else *ret_transfer to follow. */
 static int open_or_start(struct ciphertext_cache *cache, struct slot *slot,
                          struct image_record *record, const struct slot_pass *pass,
                          struct byte_sink **observer, struct byte_source **ret,
                          struct transfer **ret_transfer, struct error *err)
 {
-    int result = 0;
+    struct error ignored = ERROR_INIT;
 
     /* An observer must see the bytes, whoever has seen them before. */
-    if (*observer == NULL)
-        result = open_known(cache, slot, record, ret, err);
-    if (result == 0 && *ret == NULL)
+    if (*observer != NULL || ciphertext_cache_open_known(cache, record, ret, &ignored) < 0)
         return start_transfer(cache, slot, record, pass, observer, ret_transfer, err);
     slot_table_release(&cache->slots, slot, NULL);
-    return result;
+    return 0;
 }
 
 int ciphertext_cache_follow(struct ciphertext_cache *cache, struct image_record *record,
@@ -465,11 +468,9 @@ bool ciphertext_cache_directory_has(const char *path, const struct image_record 
 
 bool ciphertext_cache_remembers(struct ciphertext_cache *cache, const struct image_record *record)
 {
-    char name[CACHE_OBJECT_NAME_BYTES];
+    CLEANUP(cache_object_unref) struct cache_object *object = known_object(cache, record);
 
-    cache_object_name(record, name);
-    return slot_table_remembers(&cache->slots, image_record_id(record), name) &&
-           ciphertext_cache_has(cache, record);
+    return object != NULL && ciphertext_cache_has(cache, record);
 }
 
 void ciphertext_cache_set_waiting(struct byte_source *source, bool may_wait)

@@ -230,28 +230,17 @@ void slot_table_release(struct slot_table *table, struct slot *slot, struct cach
 
 /* --- remembered objects --- */
 
-struct cache_object *slot_table_object(struct slot_table *table, const struct slot *slot,
-                                       const char *name)
+struct cache_object *slot_table_object(struct slot_table *table, const char *id, const char *name)
 {
     struct cache_object *object = NULL;
-
-    monitor_lock(&table->monitor);
-    if (slot->object != NULL && strcmp(slot->object->name, name) == 0)
-        object = cache_object_ref(slot->object);
-    monitor_unlock(&table->monitor);
-    return object;
-}
-
-bool slot_table_remembers(struct slot_table *table, const char *id, const char *name)
-{
     const struct slot *slot;
-    bool remembers;
 
     monitor_lock(&table->monitor);
     slot = *find_slot(table, id);
-    remembers = slot != NULL && slot->object != NULL && strcmp(slot->object->name, name) == 0;
+    if (slot != NULL && slot->object != NULL && strcmp(slot->object->name, name) == 0)
+        object = cache_object_ref(slot->object);
     monitor_unlock(&table->monitor);
-    return remembers;
+    return object;
 }
 
 bool slot_table_forget(struct slot_table *table, const struct cache_object *object)

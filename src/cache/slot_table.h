@@ -71,12 +71,9 @@ bool slot_table_leave(struct slot_table *table, struct slot_transfer *transfer);
 /** Ends the turn. A newly obtained `object` (NULL: there is none) replaces what was remembered. */
 void slot_table_release(struct slot_table *table, struct slot *slot, struct cache_object *object);
 
-/** The object remembered in `slot`, if it is called `name`, with a reference; else NULL. */
-struct cache_object *slot_table_object(struct slot_table *table, const struct slot *slot,
-                                       const char *name);
-
-/** True when an object called `name` is remembered for image `id`. */
-bool slot_table_remembers(struct slot_table *table, const char *id, const char *name);
+/** The object remembered for image `id`, if it is called `name`, with a reference; else NULL. Needs
+ *  no turn: what is remembered was verified. */
+struct cache_object *slot_table_object(struct slot_table *table, const char *id, const char *name);
 
 /** Forgets `object`; false when it was not remembered any more. */
 bool slot_table_forget(struct slot_table *table, const struct cache_object *object);

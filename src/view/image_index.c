@@ -27,6 +27,7 @@ struct image_index {
     struct signature_policy *signatures;
     struct verified_images *verified;
     struct stream_registry *streams;
+    struct cancel *no_wait;             /* cancelled from the start: ends what would take time */
     pthread_mutex_t mutex;              /* guards what follows; nothing else is locked inside */
     struct image_listing *last_listing; /* NULL before the first */
 };
@@ -54,8 +55,10 @@ int image_index_new(const struct image_index_parts *parts, struct image_index **
     if (attribute_cache_new(config->record_ttl_seconds, &index->attributes, err) < 0 ||
         stream_registry_new(config->max_streams, &index->counters, parts->arena, &index->streams,
                             err) < 0 ||
-        verified_images_new(&verified, &index->verified, err) < 0)
+        verified_images_new(&verified, &index->verified, err) < 0 ||
+        cancel_new(&index->no_wait, err) < 0)
         return -1;
+    cancel_request(index->no_wait);
     *ret = steal(&index);
     return 0;
 }
@@ -69,6 +72,7 @@ void image_index_free(struct image_index *index)
     signature_policy_free(index->signatures);
     attribute_cache_free(index->attributes);
     image_listing_free(index->last_listing);
+    cancel_unref(index->no_wait);
     (void)pthread_mutex_destroy(&index->mutex);
     free(index);
 }
@@ -274,27 +278,35 @@ static int check_declared_size(const struct image_record *record, uint64_t size,
                      declared, size);
 }
 
-/* The plaintext of the verified image that was found. */
-static int open_verified(struct opening *opening, struct cancel *cancel, struct error *err)
+/* The plaintext of the verified image that was found, out of `ciphertext`, which it takes. */
+static int open_plaintext(struct opening *opening, struct byte_source **ciphertext,
+                          struct cancel *cancel, struct error *err)
 {
     struct image_index *index = opening->index;
     struct codec_message *message = verified_image_message(opening->image);
     const uint64_t size = codec_message_plaintext_size(message);
-    CLEANUP(byte_source_free) struct byte_source *ciphertext = NULL;
     CLEANUP(byte_source_free) struct byte_source *source = NULL;
     struct byte_source *read_by_source;
 
     if (check_declared_size(opening->record, size, err) < 0 ||
-        verified_image_open_ciphertext(opening->image, cancel, &ciphertext, err) < 0 ||
-        codec_message_open(message, ciphertext, cancel, &source, err) < 0)
+        codec_message_open(message, *ciphertext, cancel, &source, err) < 0)
         return -1;
-    read_by_source = steal(&ciphertext);
+    read_by_source = steal(ciphertext);
     if (plaintext_new(source, size, read_by_source, stream_registry_buffers(index->streams),
                       index->parts.arena, &opening->plaintext, err) < 0)
         return -1;
     (void)steal(&source);
     attribute_cache_set_exact_size(index->attributes, opening->record, size);
     return 0;
+}
+
+static int open_verified(struct opening *opening, struct cancel *cancel, struct error *err)
+{
+    CLEANUP(byte_source_free) struct byte_source *ciphertext = NULL;
+
+    if (verified_image_open_ciphertext(opening->image, cancel, &ciphertext, err) < 0)
+        return -1;
+    return open_plaintext(opening, &ciphertext, cancel, err);
 }
 
 static int open_arriving(struct opening *opening, struct secure_buffer **passphrase,
@@ -401,16 +413,17 @@ static int open_reserved(struct image_index *index, const char *id, struct cance
     return result < 0 ? -1 : make_stream(&opening, ret, err);
 }
 
-/* The same from memory. */
+/* The same from memory, on a thread that must not wait. */
 static int open_at_hand(struct image_index *index, const char *id, struct read_stream **ret,
                         struct error *err)
 {
     CLEANUP(opening_clear) struct opening opening = {.index = index};
+    CLEANUP(byte_source_free) struct byte_source *ciphertext = NULL;
 
     opening.record = attribute_cache_record(index->attributes, id);
     if (opening.record == NULL || judge_opening(&opening, err) < 0 || opening.image == NULL ||
-        !ciphertext_cache_remembers(index->parts.cache, opening.record) ||
-        open_verified(&opening, NULL, err) < 0)
+        verified_image_open_ciphertext_now(opening.image, &ciphertext, err) < 0 ||
+        open_plaintext(&opening, &ciphertext, index->no_wait, err) < 0)
         return -1;
     return make_stream(&opening, ret, err);
 }

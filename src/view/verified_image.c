@@ -424,19 +424,33 @@ struct codec_message *verified_image_message(const struct verified_image *image)
     return image->message;
 }
 
+/* The source that the verification left, for one reader; NULL for the others. */
+static struct byte_source *take_ciphertext(struct verified_image *image)
+{
+    struct byte_source *ciphertext;
+
+    monitor_lock(&image->images->monitor);
+    ciphertext = steal(&image->ciphertext);
+    monitor_unlock(&image->images->monitor);
+    return ciphertext;
+}
+
 int verified_image_open_ciphertext(struct verified_image *image, struct cancel *cancel,
                                    struct byte_source **ret, struct error *err)
 {
-    struct verified_images *images = image->images;
-    struct byte_source *ciphertext;
+    *ret = take_ciphertext(image);
+    return *ret != NULL ? 0
+                        : ciphertext_cache_open(image->images->parts.cache, image->record, NULL,
+                                                cancel, ret, err);
+}
 
-    monitor_lock(&images->monitor);
-    ciphertext = steal(&image->ciphertext);
-    monitor_unlock(&images->monitor);
-    if (ciphertext == NULL)
-        return ciphertext_cache_open(images->parts.cache, image->record, NULL, cancel, ret, err);
-    *ret = ciphertext;
-    return 0;
+int verified_image_open_ciphertext_now(struct verified_image *image, struct byte_source **ret,
+                                       struct error *err)
+{
+    *ret = take_ciphertext(image);
+    return *ret != NULL
+               ? 0
+               : ciphertext_cache_open_known(image->images->parts.cache, image->record, ret, err);
 }
 
 void verified_images_each_verification(struct verified_images *images,

@@ -101,6 +101,10 @@ struct codec_message *verified_image_message(const struct verified_image *image)
 int verified_image_open_ciphertext(struct verified_image *image, struct cancel *cancel,
                                    struct byte_source **ret, struct error *err);
 
+/** The same without waiting; ERROR_BUSY when that cannot be done. */
+int verified_image_open_ciphertext_now(struct verified_image *image, struct byte_source **ret,
+                                       struct error *err);
+
 /** Calls `visit` for each verification under way, with the set locked: it must not call back. */
 void verified_images_each_verification(struct verified_images *images,
                                        void (*visit)(void *context, const char *id,

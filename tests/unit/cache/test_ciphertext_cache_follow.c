@@ -292,6 +292,29 @@ static void a_verified_object_is_given_as_it_is(void **state)
     assert_source_is(source, fixture->bytes, fixture->size);
 }
 
+/* Whoever may not wait gets what is known, also while somebody else has the turn, or nothing. */
+static void a_known_object_opens_beside_a_pass(void **state)
+{
+    struct cache_fixture *fixture = *state;
+    const struct memory_sink_options slow = {.delay_ms = 200};
+    CLEANUP(memory_sink_record) struct memory_sink_record seen = {0};
+    CLEANUP(byte_source_free) struct byte_source *source = NULL;
+    CLEANUP(byte_source_free) struct byte_source *known = NULL;
+    struct error err = ERROR_INIT;
+
+    assert_fails(ERROR_BUSY,
+                 ciphertext_cache_open_known(fixture->cache, fixture->record, &known, &err));
+    assert_int_equal(fake_image_service_downloads(fixture->images), 0);
+    byte_source_free(cache_fixture_source(fixture));
+    assert_succeeds(ciphertext_cache_follow(fixture->cache, fixture->record, &no_key,
+                                            memory_sink_new(&seen, &slow), NULL, &source, &err));
+    assert_succeeds(ciphertext_cache_open_known(fixture->cache, fixture->record, &known, &err));
+    byte_source_free(cache_fixture_source(fixture));
+    assert_int_equal(seen.commits, 0);
+    assert_source_is(known, fixture->bytes, fixture->size);
+    assert_int_equal(read_to_end(fixture, source), ERROR_NONE);
+}
+
 static void an_observer_sees_the_pass_and_can_refuse_it(void **state)
 {
     struct cache_fixture *fixture = *state;
@@ -407,6 +430,7 @@ int main(void)
         test(a_copy_on_disk_is_followed_while_it_is_hashed),
         test(a_damaged_copy_on_disk_is_removed),
         test(a_verified_object_is_given_as_it_is),
+        test(a_known_object_opens_beside_a_pass),
         test(an_observer_sees_the_pass_and_can_refuse_it),
         test(an_observer_that_is_not_needed_is_freed),
         test(a_pass_with_another_key_is_not_joined),
