@@ -252,7 +252,8 @@ static bool is_due(struct read_stream *stream)
 {
     const struct read_request *first = stream->queue;
 
-    return first->offset <= position_of(stream) || first->offset >= size_of(stream) ||
+    return first->offset <= position_of(stream) ||
+           (first->offset >= size_of(stream) && atomic_load(&stream->entry.is_verified)) ||
            cancel_is_requested(first->cancel) || clock_monotonic_ns() >= first->deadline_ns;
 }
 

@@ -175,6 +175,25 @@ static void a_cancelled_read_does_not_end_the_stream(void **state)
     assert_stream_gives(stream, 0, bed->plaintext, PLAINTEXT_BYTES, FUSE_REQUEST_BYTES);
 }
 
+/* As the parts of one large asynchronous read do, whichever of them comes first. */
+static void a_read_behind_the_end_waits_for_those_before_it(void **state)
+{
+    struct view_bed *bed = *state;
+    CLEANUP(read_stream_close) struct read_stream *stream = view_bed_stream(bed, IMAGE_ID);
+    CLEANUP(memory_free) uint8_t *bytes = malloc(FUSE_REQUEST_BYTES);
+    struct pending_read read;
+    struct error err = ERROR_INIT;
+    size_t got;
+
+    assert_int_equal(read_stream_size(stream), PLAINTEXT_BYTES);
+    pending_read_start(&read, stream, bytes, FUSE_REQUEST_BYTES, 2 * FUSE_REQUEST_BYTES, NULL);
+    (void)delay(20, NULL, &err);
+    assert_stream_gives(stream, 0, bed->plaintext, PLAINTEXT_BYTES, FUSE_REQUEST_BYTES);
+    assert_succeeds(pending_read_finish(&read, &got, &err));
+    assert_int_equal(got, 0);
+    assert_succeeds(read_stream_flush(stream, &err));
+}
+
 static void a_declared_size_that_is_wrong_is_refused_at_open(void **state)
 {
     struct view_bed *bed = *state;
@@ -270,6 +289,7 @@ int main(void)
         test(other_content_is_verified_anew),
         test(every_read_and_the_flush_fail_once_it_turned_out_damaged),
         test(a_cancelled_read_does_not_end_the_stream),
+        test(a_read_behind_the_end_waits_for_those_before_it),
         test(a_declared_size_that_is_wrong_is_refused_at_open),
         test(a_wrong_passphrase_is_refused_at_open),
         test(the_last_close_leaves_no_key),
