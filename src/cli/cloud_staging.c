@@ -52,7 +52,8 @@ static int check_certificate(const struct config *config, const struct session *
     if (key_manager_get_payload(session->cloud->keys, config->signing_certificate, NULL, &payload,
                                 err) < 0 ||
         certificate_parse(secure_buffer_bytes(payload), secure_buffer_size(payload), &certificate,
-                          err) < 0)
+                          err) < 0 ||
+        certificate_check_signer(certificate, err) < 0)
         return error_prefix(err, "signing_certificate");
     if (!signature_key_matches(key, certificate))
         return error_set(err, ERROR_INVALID,

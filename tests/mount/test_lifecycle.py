@@ -256,6 +256,18 @@ def the_example_configuration_is_valid_with_every_option_in_force(bed):
     same_bytes(bed.run("cat", bed.view(image)).stdout, DATA, "cat's output")
 
 
+@test
+def a_signing_certificate_that_is_for_no_signatures_is_refused(bed):
+    """The issuer's is for certificates only (keyCertSign)."""
+    vectors = ROOT / "tests" / "vectors" / "signatures"
+    secret = bed.cloud.add_secret((vectors / "issuer.pem").read_bytes(), kind="certificate")
+    key = bed.tmp / "signer.pem"
+    shutil.copy(vectors / "rsa.key", key)
+    key.chmod(0o600)
+    refused_mount(bed, "-o", f"signing_key={key},signing_certificate={secret}", code=4,
+                  words=["signing_certificate", "not for signatures"])
+
+
 # --- daemonised ---
 
 def mount_in_the_background(bed, *arguments):
