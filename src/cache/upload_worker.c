@@ -12,8 +12,6 @@
 /* Images at a time. */
 #define THREADS 2
 
-#define NANOSECONDS_PER_MILLISECOND (NANOSECONDS_PER_SECOND / 1000)
-
 /* One image that is to be sent. */
 struct entry {
     char id[UUID_TEXT_BYTES];
