@@ -42,7 +42,16 @@ static void a_chain_to_the_root_is_trusted(void **state)
     (void)state;
     assert_succeeds(check("bundle.pem", "rsa.pem", &err));
     assert_succeeds(check("bundle.pem", "ecc_sect571k1.pem", &err));
-    assert_succeeds(check("bundle.pem", "issuer.pem", &err));
+}
+
+/* It may sign certificates, and only them. */
+static void an_issuer_is_no_signer(void **state)
+{
+    struct error err;
+
+    (void)state;
+    assert_fails(ERROR_DENIED, check("bundle.pem", "issuer.pem", &err));
+    assert_message_has("not for signatures");
 }
 
 static void every_link_must_be_in_the_store(void **state)
@@ -240,6 +249,7 @@ int main(void)
         cmocka_unit_test(every_link_must_be_in_the_store),
         cmocka_unit_test(dates_count),
         cmocka_unit_test(who_may_not_issue_is_no_issuer),
+        cmocka_unit_test(an_issuer_is_no_signer),
         cmocka_unit_test(a_signer_is_one_by_use_and_strength),
         cmocka_unit_test(an_empty_store_trusts_nobody),
         cmocka_unit_test(what_is_no_certificate_is_refused),
