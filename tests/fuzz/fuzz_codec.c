@@ -25,7 +25,8 @@ struct reading {
 
 static struct byte_source *source_of(const uint8_t *message, size_t size, bool is_forward_only)
 {
-    const struct memory_source_options options = {.is_forward_only = is_forward_only};
+    const struct memory_source_options options = {.is_forward_only = is_forward_only,
+                                                  .can_be_visited = size % 2 == 1};
     struct byte_source *source;
 
     fuzz_allocations_succeed();
