@@ -158,32 +158,33 @@ static void finish(struct verified_image *image, struct codec_message *message,
 
 /*
  * Without a pass, when an earlier one left the layout: the cache proves that the bytes are the same,
- * the codec that the key is. *ret_message stays NULL otherwise; then only a pass can tell why.
+ * the codec that the key is. False when only a pass can give the image, or tell why not.
  */
-static void recall(const struct verified_image *image, struct codec_message **ret_message,
-                   struct byte_source **ret_ciphertext)
+static bool recall(const struct verified_image *image, struct codec_message **ret_message,
+                   struct byte_source **ret_ciphertext, struct error *err)
 {
     const struct verified_images *images = image->images;
+    struct ciphertext_cache *cache = images->parts.cache;
     CLEANUP(codec_layout_unref)
     struct codec_layout *layout = layout_memory_find(images->layouts, image->record);
     CLEANUP(byte_source_free) struct byte_source *ciphertext = NULL;
-    struct error ignored = ERROR_INIT;
 
     if (layout == NULL ||
-        ciphertext_cache_open(images->parts.cache, image->record, NULL, image->cancel, &ciphertext,
-                              &ignored) < 0 ||
-        codec_reopen(image->codec, images->parts.arena, layout, ciphertext, image->passphrase,
-                     image->cancel, ret_message, &ignored) < 0)
-        return;
+        ciphertext_cache_open(cache, image->record, NULL, image->cancel, &ciphertext, err) < 0)
+        return false;
+    if (codec_reopen(image->codec, images->parts.arena, layout, ciphertext, image->passphrase,
+                     image->cancel, ret_message, err) < 0)
+        /* The cache forgets bytes that changed; then it was not the passphrase. */
+        return err->kind != ERROR_UNSUPPORTED && ciphertext_cache_remembers(cache, image->record);
     *ret_ciphertext = steal(&ciphertext);
     atomic_fetch_add(&images->parts.counters->reopens, 1);
+    return true;
 }
 
 static void verify(struct verified_image *image, struct codec_message **ret_message,
                    struct byte_source **ret_ciphertext, struct error *err)
 {
     const struct verified_images *images = image->images;
-    struct view_counters *counters = images->parts.counters;
     const struct verification verification = {.cache = images->parts.cache,
                                               .arena = images->parts.arena,
                                               .codec_pool = images->codecs,
@@ -194,10 +195,8 @@ static void verify(struct verified_image *image, struct codec_message **ret_mess
                                               .progress = &image->progress};
 
     if (verification_run(&verification, image->cancel, ret_message, ret_ciphertext, err) == 0) {
-        atomic_fetch_add(&counters->verifications, 1);
+        atomic_fetch_add(&images->parts.counters->verifications, 1);
         layout_memory_put(images->layouts, image->record, *ret_message);
-    } else if (err->kind != ERROR_CANCELLED) {
-        atomic_fetch_add(&counters->failed_verifications, 1);
     }
 }
 
@@ -208,9 +207,12 @@ static void run_verification(struct job *job)
     struct byte_source *ciphertext = NULL;
     struct error error = ERROR_INIT;
 
-    recall(image, &message, &ciphertext);
-    if (message == NULL)
+    if (!recall(image, &message, &ciphertext, &error)) {
+        error = (struct error)ERROR_INIT;
         verify(image, &message, &ciphertext, &error);
+    }
+    if (message == NULL && error.kind != ERROR_CANCELLED)
+        atomic_fetch_add(&image->images->parts.counters->failed_verifications, 1);
     finish(image, message, ciphertext, &error);
 }
 

@@ -7,6 +7,8 @@
 #include "view_bed.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -210,6 +212,39 @@ static void a_wrong_passphrase_is_refused_and_not_remembered(void **state)
     /* Nothing that could not be decrypted was kept. */
     assert_image_sound(bed, IMAGE_ID);
     assert_int_equal(fake_cloud_calls(bed->cloud).downloads, 2);
+}
+
+/* Changes the last byte of the one object in the cache. */
+static void damage_cached_object(struct view_bed *bed)
+{
+    CLEANUP(memory_free) char *pattern = temp_dir_join(bed->dir, "cache/objects/" IMAGE_ID "*");
+    CLEANUP(fd_close) int fd = -1;
+    glob_t found;
+    uint8_t byte;
+
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    assert_int_equal(found.gl_pathc, 1);
+    fd = open(found.gl_pathv[0], O_RDWR | O_CLOEXEC);
+    globfree(&found);
+    assert_int_equal(pread(fd, &byte, 1, (off_t)bed->message_size - 1), 1);
+    byte ^= 1;
+    assert_int_equal(pwrite(fd, &byte, 1, (off_t)bed->message_size - 1), 1);
+}
+
+/* A pass would find the damage and fetch the image again. */
+static void to_refuse_a_wrong_passphrase_later_takes_no_pass(void **state)
+{
+    struct view_bed *bed = *state;
+    CLEANUP(memory_free) char *status = NULL;
+    struct error err = ERROR_INIT;
+
+    assert_image_sound(bed, IMAGE_ID);
+    damage_cached_object(bed);
+    fake_cloud_set_secret(bed->cloud, KEY_ID, "wrong");
+    assert_fails(ERROR_CORRUPT, view_bed_try(bed, IMAGE_ID, &err));
+    assert_int_equal(fake_cloud_calls(bed->cloud).downloads, 1);
+    status = view_bed_status(bed);
+    assert_non_null(strstr(status, "\"failed_verifications\": 1"));
 }
 
 static void another_passphrase_is_verified_on_its_own(void **state)
@@ -439,6 +474,7 @@ int main(void)
         test(refuses_images_of_other_projects),
         test(serves_projects_that_foreign_owners_names),
         test(a_wrong_passphrase_is_refused_and_not_remembered),
+        test(to_refuse_a_wrong_passphrase_later_takes_no_pass),
         test(another_passphrase_is_verified_on_its_own),
         test(an_image_of_another_size_than_declared_is_refused),
         test(damage_is_refused_and_a_mended_image_served),
