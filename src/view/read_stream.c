@@ -24,6 +24,9 @@
 #define GAP_NS UINT64_C(200000000)
 #define GAP_POLL_NS 2000000L
 
+/* How many requests in a row a thread that submitted one may serve; it has other things to do. */
+#define SERVED_AT_ONCE 16
+
 struct read_stream {
     struct job job;
     struct stream_entry entry; /* its position is where the next read should start */
@@ -42,9 +45,6 @@ struct read_stream {
     uint64_t failed_at;   /* where that started */
     bool has_ended;       /* it is final: every further read gets it */
 };
-
-/* How many requests in a row a thread that submitted one may serve; it has other things to do. */
-#define SERVED_AT_ONCE 16
 
 static void run_stream(struct job *job);
 
