@@ -218,8 +218,8 @@ static int change_consumer(struct key_manager *manager, enum http_method method,
     return check_answer(&response, secret_id, err);
 }
 
-/* A Barbican from before microversion 1.1 does not know the path, and its 404 is that of any web
- * server: what it says of the secret itself decides. */
+/* A Barbican from before microversion 1.1 does not know the path, something before it may let no POST
+ * through: what it says of the secret itself decides. */
 static int explain_absence(struct key_manager *manager, const char *secret_id,
                            struct cancel *cancel, struct error *err)
 {
@@ -227,7 +227,7 @@ static int explain_absence(struct key_manager *manager, const char *secret_id,
 
     if (get_metadata(manager, secret_id, cancel, &metadata, err) < 0)
         return -1;
-    return error_set(err, ERROR_UNSUPPORTED, "this " SERVICE_NAME " keeps no consumers of secrets");
+    return error_set(err, ERROR_UNSUPPORTED, "this " SERVICE_NAME " takes no consumers of secrets");
 }
 
 static int add_consumer(struct key_manager *manager, const char *secret_id,
@@ -238,7 +238,10 @@ static int add_consumer(struct key_manager *manager, const char *secret_id,
 
     if (change_consumer(manager, HTTP_POST, secret_id, consumer, cancel, &status, err) == 0)
         return 0;
-    return status == 404 ? explain_absence(manager, secret_id, cancel, err) : -1;
+    if (status == 404 ||
+        (status >= 400 && status < 500 && status != 429 && err->kind == ERROR_UNAVAILABLE))
+        return explain_absence(manager, secret_id, cancel, err);
+    return -1;
 }
 
 /* Barbican's 404 means that the secret or the consumer is gone: the same to the caller. So it is

@@ -202,6 +202,18 @@ static void the_words_of_others_are_an_outage(void **state)
     assert_request_count(bed, 5);
 }
 
+static void a_proxy_that_lets_no_consumer_through_is_no_outage(void **state)
+{
+    struct service_bed *bed = *state;
+    struct error err;
+
+    SCRIPT(bed, ANSWER("405 Method Not Allowed", "<html>"), ANSWER("200 OK", METADATA("")),
+           ANSWER("403 Forbidden", "<html>"), NOT_FOUND);
+    assert_fails(ERROR_UNSUPPORTED,
+                 key_manager_add_consumer(bed->keys, KEY_ID, &consumer, NULL, &err));
+    assert_fails(ERROR_NO_KEY, key_manager_add_consumer(bed->keys, KEY_ID, &consumer, NULL, &err));
+}
+
 static void where_no_consumers_are_kept_none_is_left(void **state)
 {
     struct service_bed *bed = *state;
@@ -239,6 +251,7 @@ int main(void)
         barbican_test(a_secret_is_sent_once),
         barbican_test(consumers_are_added_and_removed),
         barbican_test(the_words_of_others_are_an_outage),
+        barbican_test(a_proxy_that_lets_no_consumer_through_is_no_outage),
         barbican_test(where_no_consumers_are_kept_none_is_left),
         barbican_test(a_barbican_without_consumers_is_not_a_missing_key),
     };
