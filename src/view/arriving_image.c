@@ -12,6 +12,7 @@ struct arriving_image {
     struct secure_buffer *passphrase; /* NULL once the verified image has it */
     struct given_key key;
     struct verified_image *verified; /* NULL until then */
+    struct byte_source *ciphertext;  /* the stream's */
 };
 
 void arriving_image_free(struct arriving_image *arriving)
@@ -54,25 +55,80 @@ static void become_verified(void *context, struct codec_message *message)
 
 /* --- opening --- */
 
-static int open_stream(const struct arriving_image *arriving, struct cancel *cancel,
-                       struct codec_stream **ret, struct error *err)
+/* True when it may be the fault of a bad copy that the codec refuses a message. */
+static bool is_verdict(const struct error *why)
+{
+    return why->kind == ERROR_CORRUPT || why->kind == ERROR_UNSUPPORTED ||
+           why->kind == ERROR_TOO_LARGE;
+}
+
+/*
+ * The codec refuses what it reads. A copy on disk is then followed to its end all the same: it may
+ * be the copy that is bad, which only the hash tells, and then the cache removes it.
+ */
+static void let_copy_be_judged(const struct arriving_image *arriving,
+                               struct byte_source *ciphertext, const struct error *why,
+                               struct cancel *cancel)
+{
+    struct error ignored = ERROR_INIT;
+    uint8_t byte;
+    size_t got;
+
+    if (is_verdict(why) && ciphertext_cache_has(arriving->parts.cache, arriving->record))
+        (void)byte_source_pread(ciphertext, &byte, 1, INT64_MAX, cancel, &got, &ignored);
+}
+
+static void reading_failed(void *context, const struct error *why, struct cancel *cancel)
+{
+    const struct arriving_image *arriving = context;
+
+    let_copy_be_judged(arriving, arriving->ciphertext, why, cancel);
+}
+
+static int follow(const struct arriving_image *arriving, struct cancel *cancel,
+                  struct byte_source **ret, struct error *err)
 {
     const struct arriving_image_parts *parts = &arriving->parts;
-    CLEANUP(byte_source_free) struct byte_source *ciphertext = NULL;
     struct byte_sink *observer = NULL;
     struct pass_key key;
 
     if (image_content_pass_key(parts->signatures, arriving->record, &key, err) < 0 ||
         (signature_policy_asks(parts->signatures) &&
-         signature_sink_new(parts->signatures, arriving->record, NULL, cancel, &observer, err) <
-             0) ||
-        ciphertext_cache_follow(parts->cache, arriving->record, &key, observer, cancel, &ciphertext,
-                                err) < 0 ||
-        codec_open_stream(parts->codec, parts->arena, ciphertext, arriving->passphrase, cancel, ret,
-                          err) < 0)
+         signature_sink_new(parts->signatures, arriving->record, NULL, cancel, &observer, err) < 0))
         return -1;
-    (void)steal(&ciphertext);
+    return ciphertext_cache_follow(parts->cache, arriving->record, &key, observer, cancel, ret,
+                                   err);
+}
+
+static int try_open_stream(struct arriving_image *arriving, struct cancel *cancel,
+                           struct codec_stream **ret, struct error *err)
+{
+    const struct arriving_image_parts *parts = &arriving->parts;
+    CLEANUP(byte_source_free) struct byte_source *ciphertext = NULL;
+
+    if (follow(arriving, cancel, &ciphertext, err) < 0)
+        return -1;
+    if (codec_open_stream(parts->codec, parts->arena, ciphertext, arriving->passphrase, cancel, ret,
+                          err) < 0) {
+        let_copy_be_judged(arriving, ciphertext, err, cancel);
+        return -1;
+    }
+    arriving->ciphertext = steal(&ciphertext);
     return 0;
+}
+
+/* Where a copy on disk turned out bad, the image itself may be sound. */
+static int open_stream(struct arriving_image *arriving, struct cancel *cancel,
+                       struct codec_stream **ret, struct error *err)
+{
+    const struct arriving_image_parts *parts = &arriving->parts;
+    const bool had_copy = ciphertext_cache_has(parts->cache, arriving->record);
+
+    if (try_open_stream(arriving, cancel, ret, err) == 0)
+        return 0;
+    if (!had_copy || !is_verdict(err) || ciphertext_cache_has(parts->cache, arriving->record))
+        return -1;
+    return try_open_stream(arriving, cancel, ret, err);
 }
 
 /* What is known of the plaintext's size; the record and the packets must not contradict. */
@@ -110,7 +166,8 @@ int arriving_image_open(const struct arriving_image_parts *parts, struct secure_
         open_stream(arriving, cancel, &stream, err) < 0 ||
         find_size(arriving, stream, &size, err) < 0)
         return -1;
-    const struct verified_listener listener = {.verified = become_verified, .context = arriving};
+    const struct verified_listener listener = {
+        .verified = become_verified, .failed = reading_failed, .context = arriving};
     if (plaintext_arriving_new(stream, size, parts->arena, listener, ret_plaintext, err) < 0)
         return -1;
     (void)steal(&stream);

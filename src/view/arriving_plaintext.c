@@ -56,6 +56,20 @@ static int decrypt(struct arriving *arriving, uint64_t target, struct cancel *ca
     return 0;
 }
 
+static int decrypt_up_to(struct arriving *arriving, uint64_t target, struct cancel *cancel,
+                         struct error *err)
+{
+    const struct verified_listener *listener = &arriving->listener;
+
+    while (!arriving->has_ended && arriving->ring.end < target) {
+        if (decrypt(arriving, target, cancel, err) == 0)
+            continue;
+        listener->failed(listener->context, err, cancel);
+        return -1;
+    }
+    return 0;
+}
+
 /* How far to decrypt before the bytes up to `end` may be given. With a known size one byte more
  * than there should be is asked for: only the end itself says that everything was right. */
 static uint64_t needed_for(const struct arriving *arriving, uint64_t needed_end)
@@ -76,11 +90,9 @@ static int arriving_get(struct plaintext *plaintext, uint64_t offset, size_t siz
     const uint64_t target = needed_for(arriving, offset + size);
     uint64_t limit;
 
-    if (plaintext_ring_prepare(&arriving->ring, err) < 0)
+    if (plaintext_ring_prepare(&arriving->ring, err) < 0 ||
+        decrypt_up_to(arriving, target, cancel, err) < 0)
         return -1;
-    while (!arriving->has_ended && arriving->ring.end < target)
-        if (decrypt(arriving, target, cancel, err) < 0)
-            return -1;
     limit = arriving->has_ended ? plaintext->size : offset + size;
     if (limit > offset + size)
         limit = offset + size;

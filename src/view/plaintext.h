@@ -88,9 +88,13 @@ int plaintext_new(struct byte_source *source, uint64_t size, struct byte_source 
                   struct reply_buffers *buffers, struct secure_arena *arena, struct plaintext **ret,
                   struct error *err);
 
-/** Told once, when the message turned out sound; the message is borrowed. */
+/** Told what became of a message. */
 struct verified_listener {
+    /** Once: it turned out sound. `message` is borrowed. */
     void (*verified)(void *context, struct codec_message *message);
+
+    /** It could not be read on, and why. May wait until `cancel`. */
+    void (*failed)(void *context, const struct error *why, struct cancel *cancel);
     void *context;
 };
 

@@ -70,7 +70,8 @@ struct bed {
     uint8_t *got;
     struct fake_stream fake;
     struct plaintext *plaintext;
-    unsigned verified; /* how often the listener was told */
+    unsigned verified;      /* how often the listener was told */
+    enum error_kind failed; /* what it was told last */
 };
 
 static int open_bed(void **state)
@@ -118,9 +119,16 @@ static void note_verified(void *context, struct codec_message *message)
     bed->verified++;
 }
 
+static void note_failed(void *context, const struct error *why, struct cancel *cancel)
+{
+    (void)cancel;
+    ((struct bed *)context)->failed = why->kind;
+}
+
 static void open_plaintext(struct bed *bed, uint64_t size)
 {
-    const struct verified_listener listener = {.verified = note_verified, .context = bed};
+    const struct verified_listener listener = {
+        .verified = note_verified, .failed = note_failed, .context = bed};
     struct error err = ERROR_INIT;
 
     assert_succeeds(plaintext_arriving_new(&bed->fake.stream, size, bed->arena, listener,
@@ -315,7 +323,7 @@ static void a_cancelled_read_loses_nothing(void **state)
     assert_gives_the_rest(bed, 1000, FUSE_REQUEST_BYTES);
 }
 
-static void a_failure_half_way_loses_nothing(void **state)
+static void a_failure_half_way_is_told_and_loses_nothing(void **state)
 {
     struct bed *bed = *state;
     struct error err = ERROR_INIT;
@@ -324,6 +332,7 @@ static void a_failure_half_way_loses_nothing(void **state)
     bed->fake.fail_kind = ERROR_TIMEOUT;
     open_plaintext(bed, SIZE);
     assert_fails(ERROR_TIMEOUT, (int)get(bed, 0, FUSE_REQUEST_BYTES, NULL, &err));
+    assert_int_equal(bed->failed, ERROR_TIMEOUT);
     bed->fake.fail_at = SIZE_MAX;
     assert_gives_the_rest(bed, 0, FUSE_REQUEST_BYTES);
 }
@@ -343,7 +352,7 @@ int main(void)
         test(another_size_than_promised_is_damage),
         test(delivered_bytes_can_be_read_again),
         test(a_cancelled_read_loses_nothing),
-        test(a_failure_half_way_loses_nothing),
+        test(a_failure_half_way_is_told_and_loses_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

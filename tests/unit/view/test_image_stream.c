@@ -6,9 +6,13 @@
 #include "support/delay.h"
 #include "view_bed.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int open_bed(void **state)
 {
@@ -154,6 +158,43 @@ static void every_read_and_the_flush_fail_once_it_turned_out_damaged(void **stat
     assert_status_has(bed, "\"failed_verifications\": 1");
 }
 
+/* Changes one byte of the copy in the cache, which no process has open now. */
+static void damage_copy(struct view_bed *bed, size_t at)
+{
+    CLEANUP(memory_free) char *objects = temp_dir_join(bed->dir, "cache/objects");
+    CLEANUP(memory_free) char *path = NULL;
+    CLEANUP(fd_close) int fd = -1;
+    struct dirent *entry;
+    DIR *directory;
+    uint8_t byte;
+
+    view_bed_restart_cache(bed);
+    directory = opendir(objects);
+    assert_non_null(directory);
+    while ((entry = readdir(directory)) != NULL)
+        if (path == NULL && entry->d_name[0] != '.')
+            assert_true(asprintf(&path, "%s/%s", objects, entry->d_name) > 0);
+    (void)closedir(directory);
+    assert_non_null(path);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_int_equal(pread(fd, &byte, 1, (off_t)at), 1);
+    byte ^= 0x80;
+    assert_int_equal(pwrite(fd, &byte, 1, (off_t)at), 1);
+}
+
+static void a_damaged_copy_that_the_codec_refuses_is_fetched_again(void **state)
+{
+    struct view_bed *bed = *state;
+    const size_t places[] = {0, 8, 38};
+
+    for (size_t i = 0; i < ELEMENTS_OF(places); i++) {
+        assert_image_sound(bed, IMAGE_ID);
+        damage_copy(bed, places[i]);
+        assert_image_sound(bed, IMAGE_ID);
+        assert_int_equal(fake_cloud_calls(bed->cloud).downloads, i + 2);
+    }
+}
+
 static void a_cancelled_read_does_not_end_the_stream(void **state)
 {
     struct view_bed *bed = *state;
@@ -288,6 +329,7 @@ int main(void)
         test(another_passphrase_does_not_open_it),
         test(other_content_is_verified_anew),
         test(every_read_and_the_flush_fail_once_it_turned_out_damaged),
+        test(a_damaged_copy_that_the_codec_refuses_is_fetched_again),
         test(a_cancelled_read_does_not_end_the_stream),
         test(a_read_behind_the_end_waits_for_those_before_it),
         test(a_declared_size_that_is_wrong_is_refused_at_open),

@@ -41,15 +41,20 @@ static int make_index(struct view_bed *bed, struct error *err)
     return image_index_new(&parts, &bed->index, err);
 }
 
-static int fill(struct view_bed *bed, struct error *err)
+static int open_cache(struct view_bed *bed, struct error *err)
 {
     CLEANUP(memory_free) char *cache = temp_dir_join(bed->dir, "cache");
 
+    return ciphertext_cache_new(cache, fake_cloud_services(bed->cloud)->images, bed->arena, true,
+                                &bed->cache, err);
+}
+
+static int fill(struct view_bed *bed, struct error *err)
+{
     if (config_new(&bed->config, err) < 0 ||
         config_set(bed->config, "cloud", "local:/fake", "test", err) < 0 ||
         config_set(bed->config, "max_streams", "4", "test", err) < 0 || encrypt(bed, err) < 0 ||
-        ciphertext_cache_new(cache, fake_cloud_services(bed->cloud)->images, bed->arena, true,
-                             &bed->cache, err) < 0)
+        open_cache(bed, err) < 0)
         return -1;
     view_bed_put(bed, IMAGE_ID, GPG_MEMBERS);
     fake_cloud_set_secret(bed->cloud, KEY_ID, PASSPHRASE);
@@ -101,6 +106,18 @@ void view_bed_configure(struct view_bed *bed, const char *option, const char *va
     image_index_free(bed->index);
     bed->index = NULL;
     assert_succeeds(config_set(bed->config, option, value, "test", &err));
+    assert_succeeds(make_index(bed, &err));
+}
+
+void view_bed_restart_cache(struct view_bed *bed)
+{
+    struct error err = ERROR_INIT;
+
+    image_index_free(bed->index);
+    ciphertext_cache_free(bed->cache);
+    bed->index = NULL;
+    bed->cache = NULL;
+    assert_succeeds(open_cache(bed, &err));
     assert_succeeds(make_index(bed, &err));
 }
 

@@ -48,6 +48,9 @@ int view_bed_close(void **state);
 /** Makes the index anew with one more option. */
 void view_bed_configure(struct view_bed *bed, const char *option, const char *value);
 
+/** Makes cache and index anew, as the next process would. */
+void view_bed_restart_cache(struct view_bed *bed);
+
 /** Puts image `id` with the bed's message and these members of its record. */
 void view_bed_put(struct view_bed *bed, const char *id, const char *members);
 
