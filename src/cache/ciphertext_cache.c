@@ -43,13 +43,20 @@ struct ciphertext_cache {
     struct slot_table slots;
 };
 
-/* A reader met a block that changed: forget the object, so that the next open fetches it. */
+/*
+ * A reader met a block that changed: forget the object, so that the next open fetches it. The file
+ * goes only with the turn: somebody else who has it may just publish another one.
+ */
 static void drop_damaged(void *context, struct cache_object *object)
 {
     struct ciphertext_cache *cache = context;
+    struct slot *slot;
 
-    if (slot_table_forget(&cache->slots, object))
-        (void)unlinkat(cache->fd, object->name, 0);
+    slot_table_forget(&cache->slots, object, &slot);
+    if (slot == NULL)
+        return;
+    (void)unlinkat(cache->fd, object->name, 0);
+    slot_table_release(&cache->slots, slot, NULL);
 }
 
 /* --- the pass over the bytes --- */
@@ -114,23 +121,18 @@ static int make_object(const struct image_record *record, struct object_verifier
     return 0;
 }
 
-/* Verifies the file that lies on disk; one that does not match is removed. */
+/* Verifies the file that lies on disk, which the feed has already; one that does not match is
+ * removed. */
 static int verify_from_disk(struct ciphertext_cache *cache, struct image_record *record,
                             const struct audience *audience, struct cancel *cancel,
                             struct finding *finding, struct error *err)
 {
     CLEANUP(object_verifier_free) struct object_verifier *verifier = NULL;
-    struct byte_source *followed = NULL;
 
     if (object_verifier_new(record, cache->require_hash, cache->arena, NULL, audience->observer,
                             &verifier, err) < 0)
         return -1;
-    if (audience->feed != NULL) {
-        if (open_file(cache, record, &followed, err) < 0)
-            return -1;
-        object_feed_set_file(audience->feed, followed);
-        object_verifier_set_feed(verifier, audience->feed);
-    }
+    object_verifier_set_feed(verifier, audience->feed);
     if (pass(finding->file, object_verifier_sink(verifier), cancel, err) < 0) {
         if (object_verifier_found_mismatch(verifier))
             cache_directory_remove_objects(cache->fd, image_record_id(record));
@@ -139,17 +141,26 @@ static int verify_from_disk(struct ciphertext_cache *cache, struct image_record 
     return make_object(record, verifier, finding, err);
 }
 
-/* Lets `feed` read what `file` writes. */
-static int feed_from(struct object_feed *feed, const struct byte_sink *file, struct error *err)
+/* A source over the file behind `descriptor`, whatever becomes of its name. */
+static int open_duplicate(int descriptor, struct byte_source **ret, struct error *err)
 {
-    CLEANUP(fd_close) int fd = fcntl(file_sink_fd(file), F_DUPFD_CLOEXEC, 0);
-    struct byte_source *followed = NULL;
+    CLEANUP(fd_close) int fd = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
 
     if (fd < 0)
         return error_set_errno(err, errno, "cache");
-    if (file_source_from_fd(fd, &followed, err) < 0)
+    if (file_source_from_fd(fd, ret, err) < 0)
         return -1;
     (void)steal_fd(&fd);
+    return 0;
+}
+
+/* Lets `feed` read what `file` writes. */
+static int feed_from(struct object_feed *feed, const struct byte_sink *file, struct error *err)
+{
+    struct byte_source *followed = NULL;
+
+    if (open_duplicate(file_sink_fd(file), &followed, err) < 0)
+        return -1;
     object_feed_set_file(feed, followed);
     return 0;
 }
@@ -174,8 +185,9 @@ static int fetch(struct ciphertext_cache *cache, struct image_record *record,
     if (image_service_download(cache->images, record, 0, object_verifier_sink(verifier), cancel,
                                err) < 0)
         return -1;
-    if (byte_sink_commit(object_verifier_sink(verifier), cancel, err) < 0 ||
-        open_file(cache, record, &finding->file, err) < 0)
+    /* By its descriptor: somebody may remove the name as soon as it is there. */
+    if (open_duplicate(file_sink_fd(file), &finding->file, err) < 0 ||
+        byte_sink_commit(object_verifier_sink(verifier), cancel, err) < 0)
         return -1;
     return make_object(record, verifier, finding, err);
 }
@@ -210,10 +222,23 @@ int ciphertext_cache_open_known(struct ciphertext_cache *cache, const struct ima
     return open_reader(cache, &finding, ret, err);
 }
 
-/*
- * Finds the object in a busy slot: verified earlier, on disk, or at the image service. When it was
- * verified earlier, the observer reads along what later readers would get.
- */
+/* Lets the observer read along what later readers of a verified object get, in a busy slot. */
+static int show(struct ciphertext_cache *cache, const struct image_record *record,
+                struct byte_source *reader, struct byte_sink *observer, struct cancel *cancel,
+                struct error *err)
+{
+    CLEANUP(cache_object_unref) struct cache_object *object = NULL;
+
+    if (pass(reader, observer, cancel, err) == 0)
+        return 0;
+    /* Damage that was met meanwhile left the file to us: we have the turn. */
+    object = known_object(cache, record);
+    if (object == NULL)
+        cache_directory_remove_objects(cache->fd, image_record_id(record));
+    return -1;
+}
+
+/* Finds the object in a busy slot: verified earlier, on disk, or at the image service. */
 static int obtain(struct ciphertext_cache *cache, struct image_record *record,
                   struct byte_sink *observer, struct cancel *cancel, struct finding *finding,
                   struct byte_source **ret, struct error *err)
@@ -228,7 +253,7 @@ static int obtain(struct ciphertext_cache *cache, struct image_record *record,
         if (finding->object != NULL) {
             if (open_reader(cache, finding, ret, err) < 0)
                 return -1;
-            return observer == NULL ? 0 : pass(*ret, observer, cancel, err);
+            return observer == NULL ? 0 : show(cache, record, *ret, observer, cancel, err);
         }
         result = verify_from_disk(cache, record, &audience, cancel, finding, err);
     }
@@ -293,8 +318,14 @@ static int run_pass(struct transfer *transfer, struct finding *finding, struct e
     struct ciphertext_cache *cache = transfer->cache;
     const struct audience audience = {.observer = transfer->observer, .feed = transfer->feed};
 
-    if (open_file(cache, transfer->record, &finding->file, err) < 0)
+    struct byte_source *followed = NULL;
+
+    if (open_file(cache, transfer->record, &finding->file, err) < 0 ||
+        open_file(cache, transfer->record, &followed, err) < 0) {
+        byte_source_free(steal(&finding->file));
         return fetch(cache, transfer->record, &audience, transfer->turn.cancel, finding, err);
+    }
+    object_feed_set_file(transfer->feed, followed);
     return verify_from_disk(cache, transfer->record, &audience, transfer->turn.cancel, finding,
                             err);
 }

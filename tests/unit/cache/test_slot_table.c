@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cache/slot_table.h"
+
+#include "support/testing.h"
+
+#include <stdlib.h>
+
+#define ID "11111111-2222-4333-8444-555555555555"
+#define NAME ID ".abcd"
+
+static int open_table(void **state)
+{
+    struct slot_table *table = calloc(1, sizeof *table);
+
+    if (table == NULL)
+        return -1;
+    slot_table_init(table);
+    *state = table;
+    return 0;
+}
+
+static int close_table(void **state)
+{
+    slot_table_clear(*state);
+    free(*state);
+    return 0;
+}
+
+static struct slot *take_turn(struct slot_table *table)
+{
+    struct slot *slot = NULL;
+    struct error err = ERROR_INIT;
+
+    assert_succeeds(slot_table_acquire(table, ID, NULL, &slot, &err));
+    return slot;
+}
+
+/* Nobody gets the turn who would have to wait for it. */
+static void assert_turn_is_taken(struct slot_table *table)
+{
+    CLEANUP(cancel_unref) struct cancel *cancel = NULL;
+    struct slot *slot;
+    struct error err = ERROR_INIT;
+
+    assert_succeeds(cancel_new(&cancel, &err));
+    cancel_request(cancel);
+    assert_fails(ERROR_CANCELLED, slot_table_acquire(table, ID, cancel, &slot, &err));
+}
+
+static struct cache_object *remember_object(struct slot_table *table)
+{
+    struct cache_object *object = NULL;
+    struct error err = ERROR_INIT;
+
+    assert_succeeds(cache_object_new(NAME, 5, NULL, &object, &err));
+    slot_table_release(table, take_turn(table), object);
+    return object;
+}
+
+static void assert_remembers(struct slot_table *table, const struct cache_object *expected)
+{
+    CLEANUP(cache_object_unref)
+    struct cache_object *object = slot_table_object(table, ID, NAME);
+
+    assert_ptr_equal(object, expected);
+}
+
+static void whoever_forgets_an_object_gets_a_free_turn(void **state)
+{
+    struct slot_table *table = *state;
+    CLEANUP(cache_object_unref) struct cache_object *object = remember_object(table);
+    struct slot *slot;
+
+    assert_remembers(table, object);
+    slot_table_forget(table, object, &slot);
+    assert_non_null(slot);
+    assert_remembers(table, NULL);
+    assert_turn_is_taken(table);
+    slot_table_release(table, slot, NULL);
+    slot_table_release(table, take_turn(table), NULL);
+}
+
+/* Its file may be the new one of whoever has the turn. */
+static void but_no_turn_that_another_one_has(void **state)
+{
+    struct slot_table *table = *state;
+    CLEANUP(cache_object_unref) struct cache_object *object = remember_object(table);
+    struct slot *others = take_turn(table);
+    struct slot *slot;
+
+    slot_table_forget(table, object, &slot);
+    assert_null(slot);
+    assert_remembers(table, NULL);
+    assert_turn_is_taken(table);
+    slot_table_release(table, others, NULL);
+    slot_table_release(table, take_turn(table), NULL);
+}
+
+static void an_object_that_was_replaced_is_not_forgotten(void **state)
+{
+    struct slot_table *table = *state;
+    CLEANUP(cache_object_unref) struct cache_object *old = remember_object(table);
+    CLEANUP(cache_object_unref) struct cache_object *object = remember_object(table);
+    struct slot *slot;
+
+    slot_table_forget(table, old, &slot);
+    assert_null(slot);
+    assert_remembers(table, object);
+}
+
+#define test(name) cmocka_unit_test_setup_teardown(name, open_table, close_table)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        test(whoever_forgets_an_object_gets_a_free_turn),
+        test(but_no_turn_that_another_one_has),
+        test(an_object_that_was_replaced_is_not_forgotten),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
