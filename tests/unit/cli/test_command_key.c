@@ -164,7 +164,7 @@ static void bad_uses_have_their_exit_codes(void **state)
         {{"key", "destroy"}, EXIT_CODE_USAGE, "create or import"},
         {{"key", "create"}, EXIT_CODE_USAGE, "no cloud"},
         {{"key", "create", "--cloud", "nebula"}, EXIT_CODE_USAGE, "nebula"},
-        {{"key", "create", "--cloud", "openstack"}, EXIT_CODE_UNSUPPORTED, "openstack"},
+        {{"key", "create", "--cloud", "openstack"}, EXIT_CODE_USAGE, "there are none"},
         {{"key", "create", "--cloud", deep}, EXIT_CODE_NOT_FOUND, "no/such/cloud"},
         {{"key", "create", "--cloud", cloud, "extra"}, EXIT_CODE_USAGE, "no argument"},
         {{"key", "create", "--cloud", cloud, "--colour"}, EXIT_CODE_USAGE, "--colour"},

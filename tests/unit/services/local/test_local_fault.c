@@ -22,7 +22,7 @@ static const struct {
     enum error_kind image_kind;
     enum error_kind secret_kind;
 } forced[] = {
-    {400, ERROR_INVALID, ERROR_INVALID},         {401, ERROR_DENIED, ERROR_DENIED},
+    {400, ERROR_INVALID, ERROR_INVALID},         {401, ERROR_LOGIN, ERROR_LOGIN},
     {403, ERROR_DENIED, ERROR_DENIED},           {404, ERROR_NOT_FOUND, ERROR_NO_KEY},
     {408, ERROR_TIMEOUT, ERROR_TIMEOUT},         {409, ERROR_EXISTS, ERROR_EXISTS},
     {410, ERROR_NOT_FOUND, ERROR_NO_KEY},        {413, ERROR_TOO_LARGE, ERROR_TOO_LARGE},
