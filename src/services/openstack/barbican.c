@@ -234,7 +234,7 @@ static int add_consumer(struct key_manager *manager, const char *secret_id,
                         const struct secret_consumer *consumer, struct cancel *cancel,
                         struct error *err)
 {
-    int status;
+    int status = 0;
 
     if (change_consumer(manager, HTTP_POST, secret_id, consumer, cancel, &status, err) == 0)
         return 0;
@@ -250,7 +250,7 @@ static int remove_consumer(struct key_manager *manager, const char *secret_id,
                            const struct secret_consumer *consumer, struct cancel *cancel,
                            struct error *err)
 {
-    int status;
+    int status = 0;
 
     if (change_consumer(manager, HTTP_DELETE, secret_id, consumer, cancel, &status, err) == 0)
         return 0;
