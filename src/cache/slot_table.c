@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cache/slot_table.h"
 
+#include "crypto/constant_time.h"
 #include "glancefs/limits.h"
 
 #include <stdlib.h>
@@ -127,7 +128,7 @@ static void cancel_if_any(struct cancel *cancel)
 
 static bool is_same_pass(const struct slot_pass *a, const struct slot_pass *b)
 {
-    return strcmp(a->name, b->name) == 0 && memcmp(&a->key, &b->key, sizeof a->key) == 0;
+    return strcmp(a->name, b->name) == 0 && constant_time_equal(&a->key, &b->key, sizeof a->key);
 }
 
 /* The slot's transfer, if it makes `pass`; NULL for no pass. Locked. */
