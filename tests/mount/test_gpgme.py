@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import List
 
-from bed import Failure, check, same_bytes
+from bed import Failure, check, raises, same_bytes
 from messages import MIB, flip, plaintext
 from registry import test
 
@@ -79,7 +79,7 @@ def what_a_killed_daemon_leaves_of_gnupg_goes_at_the_next_start(bed):
     os.read(stream, 1000)
     bed.daemon.send_signal(signal.SIGKILL)
     bed.wait_daemon()
-    os.close(stream)
+    raises(errno.ENOTCONN, lambda: os.close(stream), "close")
     subprocess.run(["fusermount3", "-uz", str(bed.mount_point)], check=True)
     bed.wait_for(lambda: len(processes_of(runtime)) == 1, 10, "gpg to end by itself")
     left = processes_of(runtime)
