@@ -100,8 +100,11 @@ mount_tests() { # PRESET [OPTION...]
     fixed_addresses tests/mount/run.py --glancefs "build/$preset/src/cli/glancefs" "$@"
 }
 
-interop_tests() { # PRESET
-    fixed_addresses /usr/bin/python3 tests/interop/run.py --glancefs "build/$1/src/cli/glancefs"
+interop_tests() { # PRESET [NAME...]
+    local preset=$1
+    shift
+    fixed_addresses /usr/bin/python3 tests/interop/run.py \
+        --glancefs "build/$preset/src/cli/glancefs" "$@"
 }
 
 openstack_tests() { # PRESET [OPTION...]
@@ -183,7 +186,8 @@ else
     suite "build tsan" build tsan
     tsan=$?
     after $tsan "unit tsan" unit_tests tsan
-    after $tsan "interop tsan" interop_tests tsan
+    # Only messages of over 1 MiB and the commands themselves have threads.
+    after $tsan "interop tsan" interop_tests tsan 1048 5255 command
     after $tsan "mount tsan" mount_tests tsan --jobs 3
     after $tsan "openstack tsan" openstack_tests tsan --quick
     suite "build release" build release -DGLANCEFS_TESTS=OFF -DGLANCEFS_WERROR=ON
