@@ -57,6 +57,19 @@ static void keep_last(struct cached_source *cached, struct checked_block *block,
     checked_blocks_put(cached->blocks, old);
 }
 
+/* Gives the last block back before memory for another one is taken: a reader who goes on needs two
+ * blocks, not three. */
+static void drop_last(struct cached_source *cached)
+{
+    struct checked_block *block;
+
+    (void)pthread_mutex_lock(&cached->mutex);
+    block = steal(&cached->last);
+    cached->last_number = NO_BLOCK;
+    (void)pthread_mutex_unlock(&cached->mutex);
+    checked_blocks_put(cached->blocks, block);
+}
+
 /* The block on its way, if it is number `number`, once it is there; else NULL. */
 static struct checked_block *take_ahead(struct cached_source *cached, uint64_t number)
 {
@@ -130,6 +143,7 @@ static int visit_block(struct cached_source *cached, uint64_t number, size_t sta
 
     if (get_block(cached, number, cancel, &block, err) < 0)
         return -1;
+    drop_last(cached);
     *ret_size = block->size - start < size ? block->size - start : size;
     if (moves_on_to(cached, number) && atomic_load(&cached->looks_ahead))
         look_ahead(cached, number + 1);
