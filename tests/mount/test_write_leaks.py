@@ -95,10 +95,20 @@ for name, way in WAYS.items():
 
 # --- the disk ---
 
-def scan(bed, words):
-    """Files of the cache and of TMPDIR that hold one of the words."""
+def found_in(bed, words):
     return [(path.name, word) for top in (bed.cache, bed.target) for path in top.rglob("*")
             if path.is_file() for word in words if word in path.read_bytes()]
+
+
+def scan(bed, words):
+    """Files of the cache and of TMPDIR that hold one of the words. The daemon goes on renaming files
+    meanwhile: then everything is looked at again."""
+    for _ in range(100):
+        try:
+            return found_in(bed, words)
+        except FileNotFoundError:
+            continue
+    return found_in(bed, words)
 
 
 def forms_of(secret):
