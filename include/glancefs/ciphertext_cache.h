@@ -11,6 +11,7 @@
 
 #include "glancefs/byte_sink.h"
 #include "glancefs/byte_source.h"
+#include "glancefs/cache_limits.h"
 #include "glancefs/cancel.h"
 #include "glancefs/cleanup.h"
 #include "glancefs/error.h"
@@ -35,21 +36,32 @@ struct pass_key {
     uint8_t bytes[PASS_KEY_BYTES];
 };
 
-/** What `status` shows. */
-struct ciphertext_cache_usage {
-    uint64_t objects;
-    uint64_t stored_bytes;
+/** Who opens a cache directory. */
+enum cache_role {
+    CACHE_DAEMON,  /* one at a time; keeps the limits */
+    CACHE_COMMAND, /* any number, beside the daemon or without one; may fetch and remove */
+    CACHE_OBSERVER /* only looks; changes nothing, makes no directory */
+};
+
+/** What a cache is made from; borrowed, but for the path and the limits, which are copied. */
+struct ciphertext_cache_parts {
+    const char *path;
+    enum cache_role role;
+    struct image_service *images; /* NULL: nothing is fetched (ERROR_UNAVAILABLE) */
+    struct secure_arena *arena;   /* NULL: nothing can be opened for reading */
+    bool require_hash;
+    struct cache_limits limits;
 };
 
 /**
- * Opens the cache directory `path`, made with mode 0700 when absent. One of ours that is empty, or a
+ * Opens the cache directory, made with mode 0700 when absent. One of ours that is empty, or a
  * cache already, is made 0700; any other that others may enter is refused (ERROR_DENIED): a wrong
- * path must not close somebody's directory. Left-overs of downloads are removed. One process at a
- * time: another one is waited for a few seconds, then ERROR_BUSY. `images` and `arena` are borrowed
- * and must outlive the cache.
+ * path must not close somebody's directory. One that a newer version wrote is refused
+ * (ERROR_UNSUPPORTED). The daemon tidies up what a crash left, and waits a few seconds for another
+ * daemon to end: then ERROR_BUSY. All parts must outlive the cache.
  */
-int ciphertext_cache_new(const char *path, struct image_service *images, struct secure_arena *arena,
-                         bool require_hash, struct ciphertext_cache **ret, struct error *err);
+int ciphertext_cache_new(const struct ciphertext_cache_parts *parts, struct ciphertext_cache **ret,
+                         struct error *err);
 
 /** Releases; all sources opened from it must have been freed. NULL is allowed. */
 void ciphertext_cache_free(struct ciphertext_cache *cache);
@@ -70,10 +82,13 @@ DEFINE_CLEANUP(struct ciphertext_cache, ciphertext_cache_free)
  * with ERROR_CORRUPT when a block no longer matches; the object is then dropped and the next open
  * fetches it again.
  *
- * A copy on disk that does not match (it changed while no daemon watched) is removed; this call
+ * A copy on disk that does not match (it changed while no daemon watched) is set aside; this call
  * fails with ERROR_CORRUPT, as the observer has seen wrong bytes, and the next one fetches.
  *
- * ERROR_CORRUPT: size or hash do not match the record. ERROR_NO_SPACE: the disk is full.
+ * A download that is cut is kept, and resumed by whoever wants the same bytes next.
+ *
+ * ERROR_CORRUPT: size or hash do not match the record. ERROR_NO_SPACE: the disk is full, or the limits
+ * are reached by objects in use.
  * ERROR_UNSUPPORTED: no usable `os_hash_algo`/`os_hash_value` while require_hash is on.
  */
 int ciphertext_cache_open(struct ciphertext_cache *cache, struct image_record *record,
@@ -128,9 +143,107 @@ bool ciphertext_cache_has(struct ciphertext_cache *cache, const struct image_rec
 /** The same for whoever has not opened the cache directory `path`, which another process may have. */
 bool ciphertext_cache_directory_has(const char *path, const struct image_record *record);
 
-/** Counts objects and bytes on disk. */
+/* --- what is there --- */
+
+enum cached_object_state {
+    CACHED_OBJECT_READY,      /* complete */
+    CACHED_OBJECT_PARTIAL,    /* a download, under way when in use, else to be resumed */
+    CACHED_OBJECT_QUARANTINED /* did not match; not served */
+};
+
+/** One object as people see it. */
+struct cached_object {
+    char image_id[37];
+    char name[176]; /* in the cache directory: the id and the hash */
+    enum cached_object_state state;
+    bool in_use;          /* somebody reads or downloads it */
+    uint64_t data_bytes;  /* there by now */
+    uint64_t total_bytes; /* of the whole object; UINT64_MAX when not known */
+    uint64_t disk_bytes;  /* taken or reserved on disk */
+    int64_t fetched_at;   /* seconds since the epoch; 0 while not complete */
+    int64_t last_used;
+    char key_id[37];    /* os_encrypt_key_id; "" for none */
+    char hash_algo[16]; /* "" for none */
+    char hash_value[129];
+};
+
+/** A snapshot, sorted by image id and name; owned by the caller. */
+struct cached_object_list {
+    size_t count;
+    struct cached_object objects[];
+};
+
+void cached_object_list_free(struct cached_object_list *list);
+DEFINE_CLEANUP(struct cached_object_list, cached_object_list_free)
+
+/** What is in the cache, whoever put it there. Any thread; reads the directory. */
+int ciphertext_cache_list(struct ciphertext_cache *cache, struct cached_object_list **ret,
+                          struct error *err);
+
+/** Sums over it. */
+struct ciphertext_cache_usage {
+    uint64_t objects;         /* complete ones */
+    uint64_t stored_bytes;    /* of their data */
+    uint64_t partial_objects; /* downloads */
+    uint64_t partial_bytes;   /* there by now */
+    uint64_t reserved_bytes;  /* what downloads may still take */
+    uint64_t quarantined_objects;
+    uint64_t quarantined_bytes;
+    uint64_t staged_bytes;   /* of uploads */
+    uint64_t max_size_bytes; /* the limits in bytes; UINT64_MAX: none */
+    uint64_t min_free_bytes; /* 0: none */
+    uint64_t filesystem_bytes;
+    uint64_t free_bytes;
+    uint64_t evictions; /* by this process, since its start */
+    uint64_t evicted_bytes;
+    uint64_t unknown_entries; /* files that are none of ours */
+};
+
 int ciphertext_cache_usage(struct ciphertext_cache *cache, struct ciphertext_cache_usage *ret,
                            struct error *err);
+
+/* --- work on it, beside a daemon or in one --- */
+
+/**
+ * Fetches the object of `record` unless it is there, and proves size and hash; nothing is decrypted.
+ * Resumes what was begun; somebody else who fetches it is waited for. `progress` (may be NULL) is set
+ * to the bytes that are there. *ret_was_there (may be NULL): nothing had to be fetched. Errors of
+ * ciphertext_cache_open.
+ */
+int ciphertext_cache_fetch(struct ciphertext_cache *cache, struct image_record *record,
+                           _Atomic uint64_t *progress, struct cancel *cancel, bool *ret_was_there,
+                           struct error *err);
+
+/**
+ * Reads the data of a complete object and compares them with its metadata; `progress` as above.
+ * ERROR_CORRUPT when they differ: then it has been set aside, and the next open fetches it.
+ * ERROR_NOT_FOUND when it is gone meanwhile; ERROR_UNSUPPORTED when it has no hash to compare with.
+ */
+int ciphertext_cache_verify(struct ciphertext_cache *cache, const struct cached_object *object,
+                            _Atomic uint64_t *progress, struct cancel *cancel, struct error *err);
+
+/** What was removed. */
+struct ciphertext_cache_removal {
+    uint64_t objects;
+    uint64_t bytes;
+};
+
+/**
+ * Removes all of image `id`: complete objects, downloads, what is in quarantine. Adds to *removed.
+ * ERROR_BUSY when something of it is in use and stays; ERROR_NOT_FOUND when there was nothing.
+ */
+int ciphertext_cache_evict(struct ciphertext_cache *cache, const char *id,
+                           struct ciphertext_cache_removal *removed, struct error *err);
+
+/**
+ * Removes what nobody needs: quarantine, downloads that nobody has in hand, what is over the limits.
+ * Adds to *removed.
+ */
+int ciphertext_cache_prune(struct ciphertext_cache *cache, struct cancel *cancel,
+                           struct ciphertext_cache_removal *removed, struct error *err);
+
+/** True when something of image `id` is in the cache, complete or being fetched. Never waits long. */
+bool ciphertext_cache_has_image(struct ciphertext_cache *cache, const char *id);
 
 /** Size and free bytes of the filesystem below, for statfs. */
 int ciphertext_cache_space(struct ciphertext_cache *cache, uint64_t *ret_total_bytes,

@@ -8,6 +8,7 @@
 #ifndef GLANCEFS_CONFIG_H
 #define GLANCEFS_CONFIG_H
 
+#include "glancefs/cache_limits.h"
 #include "glancefs/cleanup.h"
 #include "glancefs/codec.h"
 #include "glancefs/error.h"
@@ -24,6 +25,8 @@ enum verify_mode { VERIFY_FIRST, VERIFY_STREAM };
 enum commit_mode { COMMIT_SEAL, COMMIT_CLOSE };
 enum signature_mode { SIGNATURE_OFF, SIGNATURE_IF_PRESENT, SIGNATURE_REQUIRED };
 enum consumers_mode { CONSUMERS_OFF, CONSUMERS_ON };
+/* Whether an image that was opened is served on while the image service does not answer. */
+enum stale_mode { STALE_REFUSE, STALE_SERVE };
 enum log_target { LOG_STDERR, LOG_JOURNAL };
 
 /**
@@ -62,8 +65,10 @@ struct openstack_options {
 
 /** All settings, typed. Read-only for everybody but config.c; strings are owned by it. */
 struct config {
-    char *cloud;             /* "local:DIR" or "openstack[:NAME]"; NULL when not set */
-    char *cache;             /* cache directory; NULL when not set */
+    char *cloud; /* "local:DIR" or "openstack[:NAME]"; NULL when not set */
+    char *cache; /* cache directory; NULL when not set */
+    struct cache_limits cache_limits;
+    enum stale_mode stale;
     enum verify_mode verify; /* default VERIFY_FIRST */
     enum key_encoding key_encoding;
     uid_t uid; /* owner of the files shown; default: our own */

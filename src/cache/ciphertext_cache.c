@@ -442,21 +442,21 @@ int ciphertext_cache_follow(struct ciphertext_cache *cache, struct image_record 
 
 /* --- the cache as a whole --- */
 
-int ciphertext_cache_new(const char *path, struct image_service *images, struct secure_arena *arena,
-                         bool require_hash, struct ciphertext_cache **ret, struct error *err)
+int ciphertext_cache_new(const struct ciphertext_cache_parts *parts, struct ciphertext_cache **ret,
+                         struct error *err)
 {
     CLEANUP(ciphertext_cache_free) struct ciphertext_cache *cache = calloc(1, sizeof *cache);
 
     if (cache == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
-    cache->images = images;
-    cache->arena = arena;
-    cache->require_hash = require_hash;
+    cache->images = parts->images;
+    cache->arena = parts->arena;
+    cache->require_hash = parts->require_hash;
     cache->fd = -1;
     slot_table_init(&cache->slots);
     if (checked_blocks_new(&cache->blocks, err) < 0 ||
         worker_pool_new("transfer", MAXIMUM_TRANSFERS, &cache->transfers, err) < 0 ||
-        cache_directory_open(path, &cache->fd, err) < 0)
+        cache_directory_open(parts->path, &cache->fd, err) < 0)
         return -1;
     *ret = steal(&cache);
     return 0;

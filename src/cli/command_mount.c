@@ -40,9 +40,14 @@ static int build_layers(const struct mount_options *options, struct layers *laye
     if (session_open(options->config, config->max_memory_bytes, &layers->session, err) < 0)
         return -1;
     struct cloud *cloud = layers->session->cloud;
+    const struct ciphertext_cache_parts cache = {.path = config->cache,
+                                                 .role = CACHE_DAEMON,
+                                                 .images = cloud->images,
+                                                 .arena = layers->session->arena,
+                                                 .require_hash = config->require_hash,
+                                                 .limits = config->cache_limits};
     if (cloud_staging_open(config, config->cache, layers->session, &layers->staging, err) < 0 ||
-        ciphertext_cache_new(config->cache, cloud->images, layers->session->arena,
-                             config->require_hash, &layers->cache, err) < 0)
+        ciphertext_cache_new(&cache, &layers->cache, err) < 0)
         return -1;
     const struct write_index_parts writes = {.config = config,
                                              .cloud = cloud,

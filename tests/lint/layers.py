@@ -12,7 +12,7 @@ from typing import Iterator
 from lint import Finding, files, main, read
 
 CONTRACTS = {
-    "base": {"error", "cleanup", "cancel", "limits", "config", "secure_arena", "secure_buffer",
+    "base": {"error", "cleanup", "cancel", "limits", "config", "cache_limits", "secure_arena", "secure_buffer",
              "byte_cursor", "byte_source", "byte_sink"},
     "services": {"image_record", "identity_service", "image_service", "key_manager", "cloud"},
     "cache": {"ciphertext_cache", "consumer_registry", "upload_staging"},

@@ -14,8 +14,12 @@
 
 static int open_cache(struct cache_fixture *fixture, struct error *err)
 {
-    return ciphertext_cache_new(fixture->path, fixture->images, fixture->arena, true,
-                                &fixture->cache, err);
+    const struct ciphertext_cache_parts parts = {.path = fixture->path,
+                                                 .images = fixture->images,
+                                                 .arena = fixture->arena,
+                                                 .require_hash = true};
+
+    return ciphertext_cache_new(&parts, &fixture->cache, err);
 }
 
 /* libgcrypt's generator takes memory of the arena with its first key and keeps it. */

@@ -270,7 +270,7 @@ static void usage_counts_objects_but_no_downloads(void **state)
 {
     const struct fixture *fixture = *state;
     const int fd = open_directory(fixture);
-    struct ciphertext_cache_usage usage = {99, 99};
+    struct ciphertext_cache_usage usage = {.objects = 99, .stored_bytes = 99};
     struct error err = ERROR_INIT;
 
     assert_succeeds(cache_directory_usage(fd, &usage, &err));

@@ -110,12 +110,13 @@ static void without_the_requirement_any_image_is_served(void **state)
         CLEANUP(image_record_unref)
         struct image_record *record = fake_image_record(IMAGE_ID, fixture->bytes, fixture->size,
                                                         hashes[i].algorithm, hashes[i].value);
+        const struct ciphertext_cache_parts parts = {
+            .path = path, .images = fixture->images, .arena = fixture->arena};
         CLEANUP(ciphertext_cache_free) struct ciphertext_cache *lenient = NULL;
         CLEANUP(byte_source_free) struct byte_source *source = NULL;
         struct error err = ERROR_INIT;
 
-        assert_succeeds(
-            ciphertext_cache_new(path, fixture->images, fixture->arena, false, &lenient, &err));
+        assert_succeeds(ciphertext_cache_new(&parts, &lenient, &err));
         assert_succeeds(ciphertext_cache_open(lenient, record, NULL, NULL, &source, &err));
         assert_source_is(source, fixture->bytes, fixture->size);
         byte_source_free(steal(&source));

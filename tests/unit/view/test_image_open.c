@@ -313,6 +313,8 @@ static void an_image_without_hash_is_verified_at_each_open(void **state)
 {
     struct view_bed *bed = *state;
     CLEANUP(memory_free) char *path = temp_dir_join(bed->dir, "lenient");
+    const struct ciphertext_cache_parts parts = {
+        .path = path, .images = fake_cloud_services(bed->cloud)->images, .arena = bed->arena};
     struct ciphertext_cache *strict = bed->cache;
     struct error err = ERROR_INIT;
 
@@ -322,8 +324,7 @@ static void an_image_without_hash_is_verified_at_each_open(void **state)
                                                           .lacks_hash = true,
                                                           .more = GPG_MEMBERS});
     assert_fails(ERROR_UNSUPPORTED, view_bed_try(bed, IMAGE_ID, &err));
-    assert_succeeds(ciphertext_cache_new(path, fake_cloud_services(bed->cloud)->images, bed->arena,
-                                         false, &bed->cache, &err));
+    assert_succeeds(ciphertext_cache_new(&parts, &bed->cache, &err));
     view_bed_configure(bed, "require_hash", "no");
     CLEANUP(read_stream_close) struct read_stream *held = view_bed_stream(bed, IMAGE_ID);
     assert_image_sound(bed, IMAGE_ID);

@@ -44,9 +44,12 @@ static int make_index(struct view_bed *bed, struct error *err)
 static int open_cache(struct view_bed *bed, struct error *err)
 {
     CLEANUP(memory_free) char *cache = temp_dir_join(bed->dir, "cache");
+    const struct ciphertext_cache_parts parts = {.path = cache,
+                                                 .images = fake_cloud_services(bed->cloud)->images,
+                                                 .arena = bed->arena,
+                                                 .require_hash = true};
 
-    return ciphertext_cache_new(cache, fake_cloud_services(bed->cloud)->images, bed->arena, true,
-                                &bed->cache, err);
+    return ciphertext_cache_new(&parts, &bed->cache, err);
 }
 
 static int fill(struct view_bed *bed, struct error *err)

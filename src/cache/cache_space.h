@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Room in the cache: reserving it before a download, making it when the disk is full, and keeping
+ * the limits while nothing is asked for. Nothing is remembered between calls: each looks at the disk
+ * under CACHE/lock, so that daemon and commands decide alike.
+ */
+#ifndef CACHE_CACHE_SPACE_H
+#define CACHE_CACHE_SPACE_H
+
+#include "cache/cache_layout.h"
+#include "cache/object_store.h"
+#include "glancefs/cache_limits.h"
+#include "glancefs/cancel.h"
+#include "glancefs/error.h"
+
+#include <stdint.h>
+
+struct cache_space {
+    const struct cache_layout *layout; /* borrowed */
+    struct cache_limits limits;
+    _Atomic uint64_t evictions; /* objects that had to go, since the start */
+    _Atomic uint64_t evicted_bytes;
+};
+
+/**
+ * Reserves the room that `partial` needs for all of `metadata->size` and grants it
+ * (object_store_grant), evicting what has to go, the least recently used first, never what is in use.
+ * `now` is in seconds since the epoch. ERROR_NO_SPACE says how much is wanted, allowed and in use;
+ * then nothing was evicted when even all of it would not have been enough.
+ */
+int cache_space_reserve(struct cache_space *space, struct partial_object *partial,
+                        const struct object_metadata *metadata, int64_t now, struct cancel *cancel,
+                        struct error *err);
+
+/**
+ * The disk turned out to be full, or a quota spent: evicts until `need` bytes more are free than now,
+ * or at least something went. ERROR_NO_SPACE when nothing could.
+ */
+int cache_space_make_room(struct cache_space *space, uint64_t need, int64_t now,
+                          struct cancel *cancel, struct error *err);
+
+/** What `cache_space_enforce` removed. */
+struct cache_space_result {
+    uint64_t objects;
+    uint64_t bytes;
+};
+
+/**
+ * Keeps the limits: removes what is over max_age, downloads that nobody resumed for a day, and, the
+ * least recently used first, what is over max_size or takes from min_free. ret_removed may be NULL.
+ */
+int cache_space_enforce(struct cache_space *space, int64_t now, struct cancel *cancel,
+                        struct cache_space_result *ret_removed, struct error *err);
+
+#endif

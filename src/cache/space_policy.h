@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which objects have to go, by numbers alone: no clock, no disk. Deterministic.
+ */
+#ifndef CACHE_SPACE_POLICY_H
+#define CACHE_SPACE_POLICY_H
+
+#include "cache/object_store.h"
+#include "glancefs/cache_limits.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** The state of the disk, in bytes. */
+struct space_state {
+    uint64_t filesystem_bytes; /* its size */
+    uint64_t free_bytes;       /* what an unprivileged process may still use of it */
+    uint64_t staged_bytes;     /* of uploads, which count but never go */
+};
+
+/**
+ * Sorts `list` in the order in which objects may go: what is in quarantine, then objects and downloads
+ * by last use, oldest first; a last use after `now` (the clock went back) counts as `now`.
+ */
+void space_policy_sort(struct stored_object_list *list, int64_t now);
+
+/**
+ * Bytes that have to go from `list` before `need` more bytes fit: under max_size (all that is listed and
+ * staged, and the need), and so that min_free stays free. 0: they fit. Saturates, never overflows.
+ */
+uint64_t space_policy_excess(const struct cache_limits *limits, const struct space_state *state,
+                             const struct stored_object_list *list, uint64_t need);
+
+/** True when `object` is over max_age at `now`: not used for so long. Never for a clock that went back. */
+bool space_policy_is_expired(const struct cache_limits *limits, const struct stored_object *object,
+                             int64_t now);
+
+#endif
