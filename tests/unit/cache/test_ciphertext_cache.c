@@ -463,7 +463,7 @@ static void images_do_not_push_one_another_out(void **state)
 static void usage_counts_what_is_stored(void **state)
 {
     struct cache_fixture *fixture = *state;
-    struct ciphertext_cache_usage usage = {99, 99};
+    struct ciphertext_cache_usage usage = {.objects = 99, .stored_bytes = 99};
     struct error err = ERROR_INIT;
 
     assert_succeeds(ciphertext_cache_usage(fixture->cache, &usage, &err));
