@@ -337,6 +337,8 @@ int config_validate(struct config *config, struct error *err)
         return error_set(err, ERROR_INVALID,
                          "bad value '%s' for cloud, which takes local:DIR|openstack[:NAME]",
                          config->cloud);
+    if (config->cache_limits.min_free.percent == 100)
+        return error_set(err, ERROR_INVALID, "min_free=100%% leaves the cache no room at all");
     if (config->allow_other && !config->uid_set && !config->gid_set)
         return error_set(err, ERROR_INVALID,
                          "allow_other needs uid or gid: say whom the files belong to");

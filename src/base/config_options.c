@@ -97,6 +97,27 @@ static bool parse_bytes(const char *value, void *setting)
     return true;
 }
 
+/* Bytes as above, or "5%" of the filesystem. 0 and "0%" are no limit. */
+static bool parse_limit(const char *value, void *setting)
+{
+    struct cache_limit *limit = setting;
+    const char *rest;
+    uint64_t number;
+
+    if (!parse_decimal(value, &number, &rest))
+        return false;
+    if (strcmp(rest, "%") != 0) {
+        if (!parse_bytes(value, &number))
+            return false;
+        *limit = (struct cache_limit){.bytes = number};
+        return true;
+    }
+    if (number > 100)
+        return false;
+    *limit = (struct cache_limit){.percent = (unsigned)number};
+    return true;
+}
+
 static bool parse_mode(const char *value, void *setting)
 {
     mode_t *mode = setting;
@@ -186,6 +207,7 @@ static int word_index(const char *words, const char *value)
 #define AEAD_WORDS "none|ocb|gcm|librepgp-ocb"
 #define ENGINE_WORDS "native|gpgme"
 #define INTERFACE_WORDS "public|internal|admin"
+#define STALE_WORDS "refuse|serve"
 #define LOG_WORDS "stderr|journal"
 #define LOG_LEVEL_WORDS "error|warning|info|debug"
 
@@ -202,6 +224,7 @@ DEFINE_WORD_PARSER(signature, signature_mode, SIGNATURE_WORDS)
 DEFINE_WORD_PARSER(consumers, consumers_mode, CONSUMERS_WORDS)
 DEFINE_WORD_PARSER(aead, aead_mode, AEAD_WORDS)
 DEFINE_WORD_PARSER(engine, codec_engine, ENGINE_WORDS)
+DEFINE_WORD_PARSER(stale, stale_mode, STALE_WORDS)
 DEFINE_WORD_PARSER(log, log_target, LOG_WORDS)
 
 static bool parse_log_level(const char *value, void *setting)
@@ -227,6 +250,12 @@ static const struct option_row rows[] = {
     ROW(cloud, parse_string, "local:DIR|openstack[:NAME]", "", "the services behind the mount"),
     ROW(cache, parse_string, "DIR", "",
         "directory for ciphertext, made with mode 0700 when absent"),
+    ROW_NAMED("max_size", cache_limits.max_size, parse_limit, "BYTES|PERCENT%", "0",
+              "most that the cache may hold, or its share of the filesystem; 0: no limit"),
+    ROW_NAMED("min_free", cache_limits.min_free, parse_limit, "BYTES|PERCENT%", "5%",
+              "what the cache leaves free of its filesystem; 0: nothing"),
+    ROW_NAMED("max_age", cache_limits.max_age_seconds, parse_number, "SECONDS", "0",
+              "how long an image stays in the cache without being opened; 0: as long as it fits"),
     ROW(verify, parse_verify, VERIFY_WORDS, "first",
         "when plaintext may be read: after the whole image was verified, or while it arrives"),
     ROW(key_encoding, parse_key_encoding, KEY_ENCODING_WORDS, "auto",
@@ -251,6 +280,8 @@ static const struct option_row rows[] = {
               "how long a key manager's consent is remembered; 0: each open asks"),
     ROW_NAMED("record_ttl", record_ttl_seconds, parse_number, "SECONDS", "60",
               "how long an image record is shown before it is asked for again"),
+    ROW(stale, parse_stale, STALE_WORDS, "refuse",
+        "opens while the image service is out, with a record older than record_ttl"),
     ROW(foreign_owners, parse_string, "PROJECT:...", "",
         "projects other than our own whose images may be read"),
     ROW(require_hash, parse_boolean, "yes|no", "yes",

@@ -61,6 +61,12 @@ static void the_defaults_are_those_of_the_manual(void **state)
     assert_true(config->max_memory_bytes >= SECURE_ARENA_MINIMUM_BYTES);
     assert_true(config->max_streams > 0);
     assert_int_equal(config->authorise_ttl_seconds, 0);
+    assert_int_equal(config->cache_limits.max_size.bytes, 0);
+    assert_int_equal(config->cache_limits.max_size.percent, 0);
+    assert_int_equal(config->cache_limits.min_free.bytes, 0);
+    assert_int_equal(config->cache_limits.min_free.percent, 5);
+    assert_int_equal(config->cache_limits.max_age_seconds, 0);
+    assert_int_equal(config->stale, STALE_REFUSE);
     assert_true(config->require_hash);
     assert_int_equal(config->signature, SIGNATURE_OFF);
     assert_int_equal(config->consumers, CONSUMERS_OFF);
@@ -191,6 +197,55 @@ static void sizes_are_numbers_of_bytes_with_binary_units(void **state)
                      config_set(fixture->config, "max_memory", wrong[i], "test", &err));
 }
 
+static void limits_of_the_cache_are_bytes_or_a_share_of_the_filesystem(void **state)
+{
+    static const struct {
+        const char *text;
+        struct cache_limit limit;
+    } limits[] = {
+        {"10G", {.bytes = UINT64_C(10) << 30}},
+        {"80%", {.percent = 80}},
+        {"65536", {.bytes = 65536}},
+        {"1%", {.percent = 1}},
+        {"100%", {.percent = 100}},
+        {"0%", {0}},
+        {"0", {0}},
+        {"18446744073709551615", {.bytes = UINT64_MAX}},
+    };
+    static const char *const wrong[] = {
+        "",     "%",   "101%", "-1%",  "+1%",  " 5%",   "5 %",  "5% ", "5%%",
+        "1.5%", "5K%", "5%K",  "none", "4GiB", "0x10%", "5pct", "G",   "18446744073709551616%"};
+    static const char *const options[] = {"max_size", "min_free"};
+    struct config *config = ((struct fixture *)*state)->config;
+    const struct cache_limit *const set[] = {&config->cache_limits.max_size,
+                                             &config->cache_limits.min_free};
+    struct error err = ERROR_INIT;
+
+    for (size_t i = 0; i < ELEMENTS_OF(options); i++) {
+        for (size_t j = 0; j < ELEMENTS_OF(limits); j++) {
+            assert_succeeds(config_set(config, options[i], limits[j].text, "test", &err));
+            assert_int_equal(set[i]->bytes, limits[j].limit.bytes);
+            assert_int_equal(set[i]->percent, limits[j].limit.percent);
+        }
+        for (size_t j = 0; j < ELEMENTS_OF(wrong); j++)
+            assert_fails(ERROR_INVALID, config_set(config, options[i], wrong[j], "test", &err));
+        assert_int_equal(set[i]->bytes, UINT64_MAX);
+    }
+}
+
+static void a_filesystem_that_is_all_to_stay_free_is_refused(void **state)
+{
+    struct config *config = ((struct fixture *)*state)->config;
+    struct error err = ERROR_INIT;
+
+    assert_succeeds(config_set(config, "max_size", "100%", "test", &err));
+    assert_succeeds(config_set(config, "min_free", "99%", "test", &err));
+    assert_succeeds(config_validate(config, &err));
+    assert_succeeds(config_set(config, "min_free", "100%", "test", &err));
+    assert_fails(ERROR_INVALID, config_validate(config, &err));
+    assert_message_has("min_free");
+}
+
 static void counts_and_times_are_plain_decimal_numbers(void **state)
 {
     static const char *const wrong[] = {"",
@@ -205,7 +260,8 @@ static void counts_and_times_are_plain_decimal_numbers(void **state)
                                         "4294967296",
                                         "18446744073709551617",
                                         "99999999999999999999"};
-    static const char *const options[] = {"max_streams", "authorise_ttl", "record_ttl", "threads"};
+    static const char *const options[] = {"max_streams", "authorise_ttl", "record_ttl", "max_age",
+                                          "threads"};
     struct fixture *fixture = *state;
     struct error err = ERROR_INIT;
 
@@ -616,6 +672,8 @@ int main(void)
         with_fixture(a_value_may_be_as_long_as_the_limit_and_no_longer),
         with_fixture(flags_take_the_words_of_every_habit),
         with_fixture(sizes_are_numbers_of_bytes_with_binary_units),
+        with_fixture(limits_of_the_cache_are_bytes_or_a_share_of_the_filesystem),
+        with_fixture(a_filesystem_that_is_all_to_stay_free_is_refused),
         with_fixture(counts_and_times_are_plain_decimal_numbers),
         with_fixture(only_owner_and_group_may_be_let_read),
         with_fixture(owners_are_given_by_number_or_name),

@@ -9,6 +9,9 @@
 static const char *const names[] = {
     "cloud",
     "cache",
+    "max_size",
+    "min_free",
+    "max_age",
     "verify",
     "key_encoding",
     "uid",
@@ -23,6 +26,7 @@ static const char *const names[] = {
     "max_streams",
     "authorise_ttl",
     "record_ttl",
+    "stale",
     "foreign_owners",
     "require_hash",
     "signature",
