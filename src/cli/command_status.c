@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/file_source.h"
 #include "cli/command.h"
+#include "cli/size_text.h"
 #include "glancefs/cleanup.h"
 #include "glancefs/limits.h"
 
@@ -74,21 +75,6 @@ static uint64_t number_of(struct json_object *object, const char *name)
     return json_object_get_uint64(json_object_object_get(object, name));
 }
 
-/* "1.5 GiB" in a buffer of the caller. */
-static const char *size_text(uint64_t bytes, char buffer[32])
-{
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-    double value = (double)bytes;
-    size_t unit = 0;
-
-    while (value >= 1024 && unit + 1 < sizeof units / sizeof units[0]) {
-        value /= 1024;
-        unit++;
-    }
-    (void)snprintf(buffer, 32, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
-    return buffer;
-}
-
 /* One line for each of an array: the image and how far it has come. */
 static void show_images(struct json_object *status, const char *name, const char *heading,
                         const char *done, const char *total)
@@ -96,8 +82,8 @@ static void show_images(struct json_object *status, const char *name, const char
     struct json_object *images = json_object_object_get(status, name);
     const size_t count =
         json_object_is_type(images, json_type_array) ? json_object_array_length(images) : 0;
-    char first[32];
-    char second[32];
+    char first[SIZE_TEXT_BYTES];
+    char second[SIZE_TEXT_BYTES];
 
     (void)printf("%-9s %zu\n", heading, count);
     for (size_t i = 0; i < count; i++) {
@@ -115,8 +101,8 @@ static void show_upload(struct json_object *upload)
     const uint64_t stored = number_of(upload, "stored_bytes");
     const uint64_t attempts = number_of(upload, "attempts");
     const char *cause = text_of(upload, "error");
-    char first[32];
-    char second[32];
+    char first[SIZE_TEXT_BYTES];
+    char second[SIZE_TEXT_BYTES];
 
     (void)printf("  %s  %-9s  ", text_of(upload, "image_id"), text_of(upload, "state"));
     if (stored == 0)
@@ -142,7 +128,7 @@ static void show_uploads(struct json_object *status)
 
 static void show_counters(struct json_object *counters)
 {
-    char bytes[32];
+    char bytes[SIZE_TEXT_BYTES];
 
     (void)printf("since     %" PRIu64 " opens and %" PRIu64 " refused, ",
                  number_of(counters, "opens"), number_of(counters, "failed_opens"));
@@ -158,8 +144,8 @@ static void show(struct json_object *status)
     const uint64_t uptime = number_of(status, "uptime_seconds");
     struct json_object *memory = json_object_object_get(status, "memory");
     struct json_object *cache = json_object_object_get(status, "cache");
-    char first[32];
-    char second[32];
+    char first[SIZE_TEXT_BYTES];
+    char second[SIZE_TEXT_BYTES];
 
     (void)printf("glancefs  %s, up %" PRIu64 " h %" PRIu64 " min %" PRIu64 " s\n",
                  text_of(status, "version"), uptime / 3600, uptime / 60 % 60, uptime % 60);
