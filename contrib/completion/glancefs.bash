@@ -80,6 +80,7 @@ _glancefs_value() { # KIND PART
         ;;
     *ID) _glancefs_offer "$2" -W "$(_glancefs_images)" ;;
     MOUNT) _glancefs_offer "$2" -W "$(findmnt -rn -t fuse.glancefs -o TARGET)" ;;
+    BYTES*) ;;
     *'|'*) _glancefs_offer "$2" -W "${1//|/ }" ;;
     esac
 }
