@@ -19,11 +19,17 @@ struct space_state {
     uint64_t staged_bytes;     /* of uploads, which count but never go */
 };
 
+/** A limit in bytes on a filesystem of that size; 0 for none. */
+uint64_t space_policy_limit_bytes(const struct cache_limit *limit, uint64_t filesystem_bytes);
+
 /**
  * Sorts `list` in the order in which objects may go: what is in quarantine, then objects and downloads
  * by last use, oldest first; a last use after `now` (the clock went back) counts as `now`.
  */
 void space_policy_sort(struct stored_object_list *list, int64_t now);
+
+/** Bytes that all of `list` take or have reserved. Saturates. */
+uint64_t space_policy_sum(const struct stored_object_list *list);
 
 /**
  * Bytes that have to go from `list` before `need` more bytes fit: under max_size (all that is listed and

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cache/space_policy.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t add(uint64_t a, uint64_t b)
+{
+    uint64_t sum;
+
+    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
+static uint64_t subtract(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+uint64_t space_policy_limit_bytes(const struct cache_limit *limit, uint64_t filesystem_bytes)
+{
+    if (limit->percent == 0)
+        return limit->bytes;
+    /* In this order nothing overflows and nothing is lost but a fraction of a byte. */
+    return filesystem_bytes / 100 * limit->percent + filesystem_bytes % 100 * limit->percent / 100;
+}
+
+/* --- order --- */
+
+static int64_t last_use(const struct stored_object *object, int64_t now)
+{
+    return object->last_used < now ? object->last_used : now;
+}
+
+static int compare(const void *left, const void *right, void *context)
+{
+    const struct stored_object *a = left;
+    const struct stored_object *b = right;
+    const int64_t now = *(const int64_t *)context;
+    const bool a_is_first = a->place == CACHE_PLACE_QUARANTINE;
+    const bool b_is_first = b->place == CACHE_PLACE_QUARANTINE;
+    const int64_t a_used = last_use(a, now);
+    const int64_t b_used = last_use(b, now);
+
+    if (a_is_first != b_is_first)
+        return a_is_first ? -1 : 1;
+    if (a_used != b_used)
+        return a_used < b_used ? -1 : 1;
+    if (a->place != b->place)
+        return a->place < b->place ? -1 : 1;
+    return strcmp(a->name, b->name);
+}
+
+void space_policy_sort(struct stored_object_list *list, int64_t now)
+{
+    if (list->count > 0)
+        qsort_r(list->objects, list->count, sizeof list->objects[0], compare, &now);
+}
+
+/* --- sums --- */
+
+uint64_t space_policy_sum(const struct stored_object_list *list)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < list->count; i++)
+        sum = add(sum, list->objects[i].disk_bytes);
+    return sum;
+}
+
+/* What downloads have been promised and the filesystem still counts as free. */
+static uint64_t unallocated(const struct stored_object_list *list)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < list->count; i++)
+        sum = add(sum, list->objects[i].unallocated_bytes);
+    return sum;
+}
+
+uint64_t space_policy_excess(const struct cache_limits *limits, const struct space_state *state,
+                             const struct stored_object_list *list, uint64_t need)
+{
+    const uint64_t max_size = space_policy_limit_bytes(&limits->max_size, state->filesystem_bytes);
+    const uint64_t min_free = space_policy_limit_bytes(&limits->min_free, state->filesystem_bytes);
+    const uint64_t held = add(space_policy_sum(list), state->staged_bytes);
+    const uint64_t wanted_free = add(add(min_free, unallocated(list)), need);
+    const uint64_t over_size = max_size == 0 ? 0 : subtract(add(held, need), max_size);
+    const uint64_t under_free = subtract(wanted_free, state->free_bytes);
+
+    return over_size > under_free ? over_size : under_free;
+}
+
+bool space_policy_is_expired(const struct cache_limits *limits, const struct stored_object *object,
+                             int64_t now)
+{
+    int64_t age;
+
+    if (limits->max_age_seconds == 0 || object->last_used >= now)
+        return false;
+    return __builtin_sub_overflow(now, object->last_used, &age) ||
+           age > (int64_t)limits->max_age_seconds;
+}
