@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define STACK_BYTES ((size_t)256 * 1024)
+#define MEMORY_BYTES (PIECE_LANE_PIECES * PIECE_LANE_PIECE_BYTES)
 
 /* An owner who has to wait for a piece sleeps until this many more are done: waking a thread on
  * another processor costs as much as the work on a piece. */
@@ -20,7 +21,7 @@
 
 /* Pieces are counted from the first one ever; number n lies in place n % PIECE_LANE_PIECES. */
 struct piece_lane {
-    struct secure_arena *arena;
+    struct secure_arena *arena; /* NULL: nothing secret passes */
     void (*work)(void *context, uint8_t *bytes, size_t size);
     void *context;
     pthread_t thread;
@@ -125,9 +126,10 @@ int piece_lane_new(struct secure_arena *arena,
     (void)pthread_mutex_init(&lane->mutex, NULL);
     (void)pthread_cond_init(&lane->arrived, NULL);
     (void)pthread_cond_init(&lane->worked, NULL);
-    lane->memory = secure_arena_allocate(arena, PIECE_LANE_PIECES * PIECE_LANE_PIECE_BYTES);
+    lane->memory =
+        arena != NULL ? secure_arena_allocate(arena, MEMORY_BYTES) : malloc(MEMORY_BYTES);
     if (lane->memory == NULL)
-        return error_set(err, ERROR_EXHAUSTED, "out of locked memory");
+        return error_set(err, ERROR_EXHAUSTED, "out of %smemory", arena != NULL ? "locked " : "");
     if (start_thread(lane, err) < 0)
         return -1;
     *ret = steal(&lane);
@@ -149,7 +151,10 @@ void piece_lane_free(struct piece_lane *lane)
         return;
     if (lane->has_thread)
         end_thread(lane);
-    secure_arena_release(lane->arena, lane->memory);
+    if (lane->arena != NULL)
+        secure_arena_release(lane->arena, lane->memory);
+    else
+        free(lane->memory);
     (void)pthread_cond_destroy(&lane->worked);
     (void)pthread_cond_destroy(&lane->arrived);
     (void)pthread_mutex_destroy(&lane->mutex);

@@ -3,8 +3,8 @@
  * A thread beside its owner, for the serial half of work on a stream (a hash, CFB encryption): it
  * works on pieces in place and in order, while the owner reads, writes or does the other half.
  *
- * Pieces are copied into PIECE_LANE_PIECES places in locked memory. The owner puts pieces until the
- * lane is full, then takes the oldest one, worked on, to have a place again:
+ * Pieces are copied into PIECE_LANE_PIECES places, in locked memory where they are secret. The owner
+ * puts pieces until the lane is full, then takes the oldest one, worked on, to have a place again:
  *
  *     while (piece_lane_is_full(lane) && piece_lane_take(lane, &bytes, &size))
  *         use(bytes, size);
@@ -33,8 +33,9 @@ struct piece_lane;
 /**
  * Starts a thread that calls `work` for the bytes of each piece, a KiB at a time (the last call for
  * a piece may have less), to work on them in place. What `context` points to is the thread's while
- * anything is on the lane, the owner's while piece_lane_take says that nothing is. ERROR_EXHAUSTED
- * without memory or thread: the owner then does the work himself.
+ * anything is on the lane, the owner's while piece_lane_take says that nothing is. The pieces lie in
+ * memory of `arena`; NULL for what is not secret. ERROR_EXHAUSTED without memory or thread: the owner
+ * then does the work himself.
  */
 int piece_lane_new(struct secure_arena *arena,
                    void (*work)(void *context, uint8_t *bytes, size_t size), void *context,

@@ -79,14 +79,12 @@ static bool take_and_check(struct piece_lane *lane, uint8_t *sum, uint8_t number
     return true;
 }
 
-static void works_on_every_piece_once_and_in_order(void **state)
+static void work_on_many(struct secure_arena *arena)
 {
-    CLEANUP(secure_arena_free) struct secure_arena *arena = new_arena();
     struct running_sum running = {0};
     struct piece_lane *lane = new_lane(arena, &running);
     uint8_t sum = 0, taken = 0, bytes[256];
 
-    (void)state;
     for (unsigned number = 0; number < 200; number++) {
         memset(bytes, (int)number, number + 1);
         while (piece_lane_is_full(lane))
@@ -100,6 +98,20 @@ static void works_on_every_piece_once_and_in_order(void **state)
     assert_int_equal(running.sum, sum);
     assert_false(pthread_equal(running.worker, pthread_self()));
     piece_lane_free(lane);
+}
+
+static void works_on_every_piece_once_and_in_order(void **state)
+{
+    CLEANUP(secure_arena_free) struct secure_arena *arena = new_arena();
+
+    (void)state;
+    work_on_many(arena);
+}
+
+static void needs_no_locked_memory_for_what_is_not_secret(void **state)
+{
+    (void)state;
+    work_on_many(NULL);
 }
 
 static void is_full_with_its_pieces_and_takes_whole_ones(void **state)
@@ -180,6 +192,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(works_on_every_piece_once_and_in_order),
+        cmocka_unit_test(needs_no_locked_memory_for_what_is_not_secret),
         cmocka_unit_test(is_full_with_its_pieces_and_takes_whole_ones),
         cmocka_unit_test(nothing_comes_from_an_empty_lane),
         cmocka_unit_test(freeing_drops_what_waits_and_gives_the_memory_back),
