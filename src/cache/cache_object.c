@@ -1,32 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cache/cache_object.h"
 
-#include "crypto/hash.h"
+#include "cache/object_metadata.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-static bool is_digest(const char *text)
-{
-    const size_t length = strspn(text, "0123456789abcdefABCDEF");
-
-    return text[length] == '\0' && length > 0 && length <= 2 * (size_t)HASH_MAXIMUM_BYTES;
-}
 
 void cache_object_name(const struct image_record *record, char ret[CACHE_OBJECT_NAME_BYTES])
 {
-    const char *value = image_record_hash_value(record);
+    struct object_metadata metadata;
 
-    if (value == NULL)
-        value = image_record_checksum(record);
-    if (value == NULL || !is_digest(value))
-        value = "";
-    (void)snprintf(ret, CACHE_OBJECT_NAME_BYTES, "%s%s%s", image_record_id(record),
-                   *value == '\0' ? "" : ".", value);
-    for (char *digit = ret + strlen(image_record_id(record)); *digit != '\0'; digit++)
-        *digit = (char)tolower((unsigned char)*digit);
+    object_metadata_of(record, &metadata);
+    object_metadata_name(&metadata, ret);
 }
 
 int cache_object_new(const char *name, uint64_t size, struct gmac_table *tags,

@@ -27,7 +27,7 @@ struct cache_object {
 /**
  * The file name of a record's object: the image id and its `os_hash_value` (without one, its
  * checksum), so that a replaced image is another object. A value that is no row of hexadecimal
- * digits comes from outside and must not name a file: then the id stands alone.
+ * digits comes from outside and must not name a file: it is as good as none.
  */
 void cache_object_name(const struct image_record *record, char ret[CACHE_OBJECT_NAME_BYTES]);
 
