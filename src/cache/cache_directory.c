@@ -48,19 +48,19 @@ static bool may_tighten(int fd, const struct stat *status)
            (is_empty(fd) || fstatat(fd, OBJECTS, &objects, AT_SYMLINK_NOFOLLOW) == 0);
 }
 
-static int require_private(int fd, const char *path, struct error *err)
+int cache_directory_require_private(int fd, struct error *err)
 {
     struct stat status;
 
     if (fstat(fd, &status) < 0)
-        return error_set_errno(err, errno, "cache %s", path);
+        return error_set_errno(err, errno, "stat");
     if ((status.st_mode & (S_IRWXG | S_IRWXO)) == 0 && status.st_uid == geteuid())
         return 0;
     if (!may_tighten(fd, &status))
         return error_set(err, ERROR_DENIED,
-                         "cache %s: must belong to us with mode 0700: others may enter it", path);
+                         "must belong to us with mode 0700: others may enter it");
     if (fchmod(fd, S_IRWXU) < 0)
-        return error_set_errno(err, errno, "cache %s: chmod", path);
+        return error_set_errno(err, errno, "chmod");
     return 0;
 }
 
@@ -86,8 +86,8 @@ int cache_directory_open_subdirectory(const char *path, const char *name, int *r
     cache = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (cache < 0)
         return error_set_errno(err, errno, "cache %s", path);
-    if (require_private(cache, path, err) < 0)
-        return -1;
+    if (cache_directory_require_private(cache, err) < 0)
+        return error_prefix(err, "cache %s", path);
     /* Synced, so that what becomes durable in it does not vanish with it. */
     if ((mkdirat(cache, name, S_IRWXU) < 0 && errno != EEXIST) || fsync(cache) < 0)
         return error_set_errno(err, errno, "cache %s/%s", path, name);

@@ -33,6 +33,12 @@ int cache_directory_look(const char *path);
 int cache_directory_open_subdirectory(const char *path, const char *name, int *ret_fd,
                                       struct error *err);
 
+/**
+ * That only we may enter the cache's directory `fd`: one of ours that is empty, or a cache, is made
+ * 0700; ERROR_DENIED for any other that is open to others.
+ */
+int cache_directory_require_private(int fd, struct error *err);
+
 /** A stream of its own over any directory, from its start; NULL with errno set when there is none. The
  *  caller closes it. */
 DIR *cache_directory_stream(int dir_fd);

@@ -44,8 +44,9 @@ struct cache_layout {
  * `path` is no cache.
  *
  * ERROR_DENIED when others may enter `path` and it is not ours to close (an empty directory of ours, or
- * a cache, is made 0700 instead). ERROR_UNSUPPORTED when a newer version wrote it, ERROR_CORRUPT when
- * CACHE/format is no such file: then nothing in it has been touched.
+ * a cache, is made 0700 instead). ERROR_INVALID when it is no cache, but holds what somebody else put
+ * there. ERROR_UNSUPPORTED when a newer version wrote it, ERROR_CORRUPT when CACHE/format is no such
+ * file: then nothing in it has been touched.
  */
 int cache_layout_open(const char *path, enum cache_role role, struct cache_layout **ret,
                       struct error *err);
