@@ -23,14 +23,13 @@ void progress_start(struct progress *progress, FILE *stream, bool is_terminal, c
     progress->next_ns = now_ns + (is_terminal ? PROGRESS_QUIET_NS : PROGRESS_LINE_INTERVAL_NS);
 }
 
-/* Rounded down, so that 100 means all; -1 when the total is not known. */
-static int percent_of(const struct progress *progress, uint64_t done)
+int progress_percent(uint64_t done, uint64_t total)
 {
-    if (progress->total == BYTE_SOURCE_SIZE_UNKNOWN)
+    if (total == BYTE_SOURCE_SIZE_UNKNOWN)
         return -1;
-    if (done >= progress->total)
+    if (done >= total)
         return PERCENT;
-    return (int)((double)done / (double)progress->total * PERCENT);
+    return (int)((double)done / (double)total * PERCENT);
 }
 
 static void draw_bar(const struct progress *progress, int percent)
@@ -45,7 +44,7 @@ static void draw_bar(const struct progress *progress, int percent)
 
 void progress_update(struct progress *progress, uint64_t done, uint64_t now_ns)
 {
-    int percent = percent_of(progress, done);
+    int percent = progress_percent(done, progress->total);
 
     if (now_ns < progress->next_ns)
         return;

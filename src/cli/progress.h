@@ -16,6 +16,10 @@
 #define PROGRESS_BAR_INTERVAL_NS UINT64_C(100000000)
 #define PROGRESS_LINE_INTERVAL_NS UINT64_C(10000000000)
 
+/** How much of `total` bytes is done, rounded down, so that 100 means all; -1 when the total is not
+ *  known (BYTE_SOURCE_SIZE_UNKNOWN). */
+int progress_percent(uint64_t done, uint64_t total);
+
 struct progress {
     FILE *stream; /* borrowed */
     bool is_terminal;

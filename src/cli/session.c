@@ -33,8 +33,8 @@ int session_load_config(const char *path, struct config **ret, struct error *err
     return 0;
 }
 
-int session_load_options(const struct session_options *options, struct config **ret,
-                         struct error *err)
+int session_load_settings(const struct session_options *options, struct config **ret,
+                          struct error *err)
 {
     CLEANUP(config_free) struct config *config = NULL;
 
@@ -46,6 +46,17 @@ int session_load_options(const struct session_options *options, struct config **
         config_set(config, "os_cloud", options->os_cloud, "--os-cloud", err) < 0)
         return -1;
     if (config_validate(config, err) < 0)
+        return -1;
+    *ret = steal(&config);
+    return 0;
+}
+
+int session_load_options(const struct session_options *options, struct config **ret,
+                         struct error *err)
+{
+    CLEANUP(config_free) struct config *config = NULL;
+
+    if (session_load_settings(options, &config, err) < 0)
         return -1;
     if (config->cloud == NULL)
         return error_set(err, ERROR_INVALID,

@@ -39,7 +39,12 @@ struct session_options {
  */
 int session_load_config(const char *path, struct config **ret, struct error *err);
 
-/** The same with `options` set on top, validated; ERROR_INVALID when no cloud is named. */
+/** The same with `options` set on top, validated. Nobody may have named a cloud: config->cloud is NULL
+ *  then, for commands that can do without. */
+int session_load_settings(const struct session_options *options, struct config **ret,
+                          struct error *err);
+
+/** The same, but ERROR_INVALID when no cloud is named. */
 int session_load_options(const struct session_options *options, struct config **ret,
                          struct error *err);
 
