@@ -2,7 +2,8 @@
 /*
  * The one error model. A function that can fail returns 0 or -1 and takes `struct error *err`
  * as its last argument, never NULL. The struct lives on the caller's stack: failing allocates
- * nothing, and an error moves between threads with the job that met it.
+ * nothing, and an error moves between threads with the job that met it. A message is one line: control
+ * characters in what it quotes become "?".
  *
  * The core never logs a failure; whoever answers it (src/fuse, src/cli) logs one line. No
  * secret, token or image byte may stand in a message.

@@ -67,6 +67,16 @@ static enum error_kind kind_of_errno(int errnum)
     }
 }
 
+/* What a message quotes must not make a second line of it, nor command a terminal. */
+__attribute__((format(printf, 2, 0))) static void
+print_message(char message[ERROR_MESSAGE_BYTES], const char *format, va_list arguments)
+{
+    (void)vsnprintf(message, ERROR_MESSAGE_BYTES, format, arguments);
+    for (char *next = message; *next != '\0'; next++)
+        if ((unsigned char)*next < ' ' || *next == 0x7f)
+            *next = '?';
+}
+
 int error_set(struct error *err, enum error_kind kind, const char *format, ...)
 {
     va_list arguments;
@@ -74,7 +84,7 @@ int error_set(struct error *err, enum error_kind kind, const char *format, ...)
     err->kind = kind;
     err->errnum = error_kind_errno(kind);
     va_start(arguments, format);
-    (void)vsnprintf(err->message, sizeof err->message, format, arguments);
+    print_message(err->message, format, arguments);
     va_end(arguments);
     return -1;
 }
@@ -88,7 +98,7 @@ int error_set_errno(struct error *err, int errnum, const char *format, ...)
     err->kind = kind_of_errno(errnum);
     err->errnum = errnum == EINTR ? EIO : errnum;
     va_start(arguments, format);
-    (void)vsnprintf(err->message, sizeof err->message, format, arguments);
+    print_message(err->message, format, arguments);
     va_end(arguments);
     length = strlen(err->message);
     (void)snprintf(err->message + length, sizeof err->message - length, ": %s",
@@ -103,7 +113,7 @@ int error_prefix(struct error *err, const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    (void)vsnprintf(prefix, sizeof prefix, format, arguments);
+    print_message(prefix, format, arguments);
     va_end(arguments);
     memcpy(message, err->message, sizeof message);
     if (snprintf(err->message, sizeof err->message, "%s: %s", prefix, message) < 0)

@@ -171,6 +171,28 @@ static void messages_that_look_like_formats_are_taken_as_they_are(void **state)
     assert_string_equal(err.message, "%x: 100%n%s%d");
 }
 
+static void what_a_message_quotes_makes_no_second_line(void **state)
+{
+    struct error err = ERROR_INIT;
+
+    (void)state;
+    (void)error_set(&err, ERROR_INVALID, "status '%s'", "a\nb\x1b[31m\x7f");
+    assert_string_equal(err.message, "status 'a?b?[31m?'");
+    (void)error_prefix(&err, "%s", "c\rd");
+    assert_string_equal(err.message, "c?d: status 'a?b?[31m?'");
+    (void)error_set_errno(&err, ENOENT, "%s", "e\tf");
+    assert_ptr_equal(strstr(err.message, "e?f: "), err.message);
+}
+
+static void messages_keep_what_is_not_ascii(void **state)
+{
+    struct error err = ERROR_INIT;
+
+    (void)state;
+    (void)error_set(&err, ERROR_INVALID, "%s", "\xc3\xa4");
+    assert_string_equal(err.message, "\xc3\xa4");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +207,8 @@ int main(void)
         cmocka_unit_test(an_interrupted_system_call_never_looks_like_a_cancelled_request),
         cmocka_unit_test(a_prefix_stands_before_the_message_and_changes_nothing_else),
         cmocka_unit_test(messages_that_look_like_formats_are_taken_as_they_are),
+        cmocka_unit_test(what_a_message_quotes_makes_no_second_line),
+        cmocka_unit_test(messages_keep_what_is_not_ascii),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
