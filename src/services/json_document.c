@@ -10,14 +10,50 @@
 
 DEFINE_CLEANUP(struct json_tokener, json_tokener_free)
 
-/* Walks a sound document and counts the members of its top level. */
+/* Where in a number the walk is, as far as json-c is laxer than RFC 8259 section 6: it takes "1.",
+ * "-.5" and "-01". */
+enum number_part { NUMBER_NONE, NUMBER_SIGN, NUMBER_ZERO, NUMBER_POINT, NUMBER_REST };
+
+/* Walks a document that json-c took and counts the members of its top level. */
 struct member_count {
     struct byte_cursor cursor;
+    enum number_part number;
     size_t depth;
     size_t members;
 };
 
-/* Steps over a string whose opening quote was read; -1 when it holds an escaped NUL. */
+static bool is_digit(uint8_t byte)
+{
+    return byte >= '0' && byte <= '9';
+}
+
+/* The part of a number that begins with `byte`, behind `part`. */
+static enum number_part next_part(enum number_part part, uint8_t byte)
+{
+    const bool is_at_start = part == NUMBER_NONE || part == NUMBER_SIGN;
+
+    if (is_digit(byte))
+        return is_at_start && byte == '0' ? NUMBER_ZERO : NUMBER_REST;
+    if (byte == '.')
+        return NUMBER_POINT;
+    if (byte == '-' && part == NUMBER_NONE)
+        return NUMBER_SIGN;
+    return !is_at_start && strchr("eE+-", byte) != NULL ? NUMBER_REST : NUMBER_NONE;
+}
+
+/* One byte outside of strings. json-c knows words for numbers that JSON has not: NaN, Infinity. */
+static int check_number(enum number_part *part, uint8_t byte, struct error *err)
+{
+    const bool wants_digit = *part == NUMBER_SIGN || *part == NUMBER_POINT;
+
+    if (is_digit(byte) ? *part == NUMBER_ZERO : wants_digit || byte == 'N' || byte == 'I')
+        return error_set(err, ERROR_INVALID, "not valid JSON: a number that is none");
+    *part = next_part(*part, byte);
+    return 0;
+}
+
+/* Steps over a string whose opening quote was read; -1 when it holds an escaped NUL, or a control
+ * character that is not escaped, which json-c would take. */
 static int skip_string(struct byte_cursor *cursor, struct error *err)
 {
     for (;;) {
@@ -28,6 +64,8 @@ static int skip_string(struct byte_cursor *cursor, struct error *err)
             return -1;
         if (byte == '"')
             return 0;
+        if (byte < ' ')
+            return error_set(err, ERROR_INVALID, "not valid JSON: a control character in a string");
         if (byte != '\\')
             continue;
         if (byte_cursor_u8(cursor, &byte, err) < 0)
@@ -48,7 +86,8 @@ static int count_members(struct member_count *count, struct error *err)
     while (byte_cursor_remaining(&count->cursor) > 0) {
         if (byte_cursor_u8(&count->cursor, &byte, err) < 0)
             return -1;
-        if (byte == '"' && skip_string(&count->cursor, err) < 0)
+        if (check_number(&count->number, byte, err) < 0 ||
+            (byte == '"' && skip_string(&count->cursor, err) < 0))
             return -1;
         if (byte == '{' || byte == '[')
             count->depth++;
@@ -61,7 +100,7 @@ static int count_members(struct member_count *count, struct error *err)
 }
 
 /*
- * json-c keeps the last of two members with one name where other readers keep the first, and cuts
+ * What json-c takes although RFC 8259 does not. json-c keeps the last of two members with one name where other readers keep the first, and cuts
  * a name at an escaped NUL. Neither may decide what a record means to us and to others.
  */
 static int check_members(const char *text, size_t size, struct json_object *document,
