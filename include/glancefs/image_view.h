@@ -99,8 +99,9 @@ int image_index_lookup(struct image_index *index, const char *name, struct cance
 /** The same from memory only: false when the image service would have to be asked. Never waits. */
 bool image_index_peek(struct image_index *index, const char *name, struct image_attributes *ret);
 
-/** The record of an image for which image_index_lookup would succeed, not older than `record_ttl`.
- *  Caller drops the reference. Any thread; may wait. */
+/** The record of an image for which image_index_lookup would succeed, not older than `record_ttl`; but
+ *  under stale=serve, while the image service does not answer, the last one it gave. Caller drops the
+ *  reference. Any thread; may wait. */
 int image_index_record(struct image_index *index, const char *id, struct cancel *cancel,
                        struct image_record **ret, struct error *err);
 
@@ -115,6 +116,9 @@ struct read_stream;
  * download. Asks the image service for the record and the key manager for the key each time
  * (`authorise_ttl` relaxes the latter while the image is open). Any thread. Close *ret with
  * read_stream_close.
+ *
+ * While the image service does not answer, the record is used that it gave less than `record_ttl` ago,
+ * under stale=serve the last one it gave; else its outage is the error.
  *
  * Errors of image_index_lookup, and: ERROR_DENIED: the image belongs to another project, or the
  * key manager refused. ERROR_NO_KEY, ERROR_KEY_REJECTED: see key_manager.h. ERROR_CORRUPT: damaged,

@@ -202,10 +202,8 @@ void attribute_cache_put(struct attribute_cache *cache, struct image_record *rec
         apply_verified_size(entry, record, ret);
         entry->attributes = *ret;
         entry->received_ns = clock_monotonic_ns();
-        if (keep_record)
+        if (keep_record || entry->record != NULL)
             keep_record_of(cache, entry, record);
-        else
-            drop_record(cache, entry);
     }
     (void)pthread_mutex_unlock(&cache->mutex);
 }
@@ -226,17 +224,39 @@ enum attribute_age attribute_cache_get(struct attribute_cache *cache, const char
     return age;
 }
 
-struct image_record *attribute_cache_record(struct attribute_cache *cache, const char *id)
+static struct image_record *kept_record(struct attribute_cache *cache, const char *id,
+                                        bool may_be_stale)
 {
     struct image_record *record = NULL;
     const struct entry *entry;
 
     (void)pthread_mutex_lock(&cache->mutex);
     entry = find(cache, id);
-    if (entry != NULL && entry->record != NULL && is_fresh(cache, entry))
+    if (entry != NULL && entry->record != NULL && (may_be_stale || is_fresh(cache, entry)))
         record = image_record_ref(entry->record);
     (void)pthread_mutex_unlock(&cache->mutex);
     return record;
+}
+
+struct image_record *attribute_cache_record(struct attribute_cache *cache, const char *id)
+{
+    return kept_record(cache, id, false);
+}
+
+struct image_record *attribute_cache_last_record(struct attribute_cache *cache, const char *id)
+{
+    return kept_record(cache, id, true);
+}
+
+void attribute_cache_forget_record(struct attribute_cache *cache, const char *id)
+{
+    struct entry *entry;
+
+    (void)pthread_mutex_lock(&cache->mutex);
+    entry = find(cache, id);
+    if (entry != NULL)
+        drop_record(cache, entry);
+    (void)pthread_mutex_unlock(&cache->mutex);
 }
 
 void attribute_cache_set_exact_size(struct attribute_cache *cache,

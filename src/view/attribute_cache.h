@@ -38,8 +38,8 @@ DEFINE_CLEANUP(struct attribute_cache, attribute_cache_free)
 /**
  * Takes in a record that was just received and gives its attributes: an exact size from an earlier
  * verification, else os_decrypt_size, else the stored size as an estimate; 0 only when the
- * plaintext is known to be empty. With `keep_record` a reference to the record is kept, too.
- * Without memory nothing is remembered.
+ * plaintext is known to be empty. With `keep_record`, or in the place of one that is kept, a reference
+ * to the record is kept, too. Without memory nothing is remembered.
  */
 void attribute_cache_put(struct attribute_cache *cache, struct image_record *record,
                          bool keep_record, struct image_attributes *ret);
@@ -50,6 +50,12 @@ enum attribute_age attribute_cache_get(struct attribute_cache *cache, const char
 
 /** A reference to the record of image `id`, or NULL when there is no fresh one. */
 struct image_record *attribute_cache_record(struct attribute_cache *cache, const char *id);
+
+/** The same of any age. */
+struct image_record *attribute_cache_last_record(struct attribute_cache *cache, const char *id);
+
+/** The record kept of image `id` holds no more: it may not be read now. Its attributes stay. */
+void attribute_cache_forget_record(struct attribute_cache *cache, const char *id);
 
 /** Remembers that the bytes `record` describes hold `size` bytes of plaintext. */
 void attribute_cache_set_exact_size(struct attribute_cache *cache,

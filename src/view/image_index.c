@@ -106,8 +106,10 @@ static void add_to_listing(struct image_index *index, struct image_record *recor
 {
     struct error ignored = ERROR_INIT;
 
-    if (judge_record(record, &ignored) < 0)
+    if (judge_record(record, &ignored) < 0) {
+        attribute_cache_forget_record(index->attributes, image_record_id(record));
         return;
+    }
     attribute_cache_put(index->attributes, record, false, &listing->images[listing->count]);
     listing->count++;
 }
@@ -174,6 +176,16 @@ void image_listing_free(struct image_listing *listing)
     free(listing);
 }
 
+/* The image service answered, and the image cannot be read here: what was known of it holds no more,
+ * nor when the service is out afterwards. */
+static void take_refusal(struct image_index *index, const char *id, const struct error *err)
+{
+    if (err->kind == ERROR_NOT_FOUND)
+        attribute_cache_drop(index->attributes, id);
+    else if (err->kind == ERROR_DENIED || err->kind == ERROR_UNSUPPORTED)
+        attribute_cache_forget_record(index->attributes, id);
+}
+
 /* Asks for the record anew and remembers it; fails unless the image can be read here. */
 static int fetch_record(struct image_index *index, const char *name, struct cancel *cancel,
                         struct image_record **ret, struct image_attributes *ret_attributes,
@@ -185,8 +197,7 @@ static int fetch_record(struct image_index *index, const char *name, struct canc
         return error_set(err, ERROR_NOT_FOUND, "is no image id");
     if (image_service_get(index->parts.cloud->images, name, cancel, &record, err) < 0 ||
         judge_record(record, err) < 0) {
-        if (err->kind == ERROR_NOT_FOUND)
-            attribute_cache_drop(index->attributes, name);
+        take_refusal(index, name, err);
         return -1;
     }
     attribute_cache_put(index->attributes, record, true, ret_attributes);
@@ -220,15 +231,28 @@ int image_index_lookup(struct image_index *index, const char *name, struct cance
                : -1;
 }
 
-int image_index_record(struct image_index *index, const char *id, struct cancel *cancel,
-                       struct image_record **ret, struct error *err)
+/* The record as it is now. While nobody tells, the one that was given within record_ttl has to do, or
+ * under stale=serve the last one. */
+static int current_record(struct image_index *index, const char *id, struct cancel *cancel,
+                          struct image_record **ret, struct error *err)
 {
     struct image_attributes attributes;
 
-    *ret = attribute_cache_record(index->attributes, id);
-    if (*ret != NULL)
+    if (fetch_record(index, id, cancel, ret, &attributes, err) == 0)
         return 0;
-    return fetch_record(index, id, cancel, ret, &attributes, err);
+    if (!is_outage(err))
+        return -1;
+    *ret = index->parts.config->stale == STALE_SERVE
+               ? attribute_cache_last_record(index->attributes, id)
+               : attribute_cache_record(index->attributes, id);
+    return *ret != NULL ? 0 : -1;
+}
+
+int image_index_record(struct image_index *index, const char *id, struct cancel *cancel,
+                       struct image_record **ret, struct error *err)
+{
+    *ret = attribute_cache_record(index->attributes, id);
+    return *ret != NULL ? 0 : current_record(index, id, cancel, ret, err);
 }
 
 /* --- opening --- */
@@ -402,10 +426,9 @@ static int open_reserved(struct image_index *index, const char *id, struct cance
                          struct read_stream **ret, struct error *err)
 {
     CLEANUP(opening_clear) struct opening opening = {.index = index};
-    struct image_attributes attributes;
     int result;
 
-    if (fetch_record(index, id, cancel, &opening.record, &attributes, err) < 0 ||
+    if (current_record(index, id, cancel, &opening.record, err) < 0 ||
         judge_opening(&opening, err) < 0)
         return -1;
     result = opening.image != NULL ? open_verified(&opening, cancel, err)

@@ -179,8 +179,43 @@ static void a_newer_record_replaces_the_one_kept(void **state)
     CLEANUP(image_record_unref)
     struct image_record *record = attribute_cache_record(*state, IMAGE_ID);
     assert_string_equal(image_record_name(record), "new");
-    attribute_cache_put(*state, record, false, &attributes);
-    assert_null(attribute_cache_record(*state, IMAGE_ID));
+    CLEANUP(image_record_unref)
+    struct image_record *listed = record_of(IMAGE_ID, "\"size\": 1, \"name\": \"listed\"");
+    attribute_cache_put(*state, listed, false, &attributes);
+    CLEANUP(image_record_unref)
+    struct image_record *kept = attribute_cache_record(*state, IMAGE_ID);
+    assert_string_equal(image_record_name(kept), "listed");
+}
+
+static void a_listed_record_alone_is_not_kept(void **state)
+{
+    CLEANUP(image_record_unref)
+    struct image_record *listed = record_of(IMAGE_ID, "\"size\": 1000");
+    struct image_attributes attributes;
+
+    attribute_cache_put(*state, listed, false, &attributes);
+    assert_int_equal(attribute_cache_get(*state, IMAGE_ID, &attributes), ATTRIBUTES_FRESH);
+    assert_null(attribute_cache_last_record(*state, IMAGE_ID));
+}
+
+static void a_stale_record_is_the_last_one_until_it_is_forgotten(void **state)
+{
+    CLEANUP(attribute_cache_free) struct attribute_cache *cache = NULL;
+    struct image_attributes attributes;
+    struct error err = ERROR_INIT;
+
+    (void)state;
+    assert_succeeds(attribute_cache_new(0, &cache, &err));
+    assert_null(attribute_cache_last_record(cache, IMAGE_ID));
+    put(cache, "\"size\": 1000, \"name\": \"last\"");
+    assert_null(attribute_cache_record(cache, IMAGE_ID));
+    CLEANUP(image_record_unref)
+    struct image_record *record = attribute_cache_last_record(cache, IMAGE_ID);
+    assert_string_equal(image_record_name(record), "last");
+    attribute_cache_forget_record(cache, IMAGE_ID);
+    attribute_cache_forget_record(cache, IMAGE_ID);
+    assert_null(attribute_cache_last_record(cache, IMAGE_ID));
+    assert_int_equal(attribute_cache_get(cache, IMAGE_ID, &attributes), ATTRIBUTES_STALE);
 }
 
 #define test(name) cmocka_unit_test_setup_teardown(name, open_cache, close_cache)
@@ -196,6 +231,8 @@ int main(void)
         test(what_is_older_than_the_ttl_is_stale),
         test(keeps_the_attributes_of_many_and_the_records_of_the_last_few),
         test(a_newer_record_replaces_the_one_kept),
+        test(a_listed_record_alone_is_not_kept),
+        test(a_stale_record_is_the_last_one_until_it_is_forgotten),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
