@@ -10,6 +10,7 @@
 #include <ctype.h>
 #include <fcntl.h>
 #include <ini.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,6 +108,13 @@ void config_free(struct config *config)
     free(config);
 }
 
+/* A password may fail to be taken, too: for want of memory. */
+static bool is_secret(const struct option_row *row)
+{
+    return row->offset == offsetof(struct config, openstack.password) ||
+           row->offset == offsetof(struct config, openstack.application_credential_secret);
+}
+
 int config_set(struct config *config, const char *name, const char *value, const char *origin,
                struct error *err)
 {
@@ -118,7 +126,7 @@ int config_set(struct config *config, const char *name, const char *value, const
         return error_set(err, ERROR_INVALID, "%s: the value of %s is too long", origin, name);
     if (!row->parse(value, (char *)config + row->offset))
         return error_set(err, ERROR_INVALID, "%s: bad value '%s' for %s, which takes %s", origin,
-                         value, name, row->option.values);
+                         is_secret(row) ? "" : value, name, row->option.values);
     config->uid_set = config->uid_set || strcmp(name, "uid") == 0;
     config->gid_set = config->gid_set || strcmp(name, "gid") == 0;
     return 0;
