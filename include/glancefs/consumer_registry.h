@@ -2,7 +2,8 @@
 /*
  * What we told the key manager about who uses its secrets, in CACHE/consumers: an entry is durable
  * before the consumer is registered and goes only after it was withdrawn, so that no crash leaves
- * one behind for ever. A consumer is withdrawn when its image is gone, never before.
+ * one behind for ever. A consumer is withdrawn when its image is gone, that of a cache also when the
+ * image is not cached any more; never before.
  *
  * Processes that share a cache directory share its entries. They name cloud and project; those of
  * others are left alone.
@@ -16,6 +17,8 @@
 #include "glancefs/image_service.h"
 #include "glancefs/key_manager.h"
 
+#include <stdbool.h>
+
 struct consumer_registry;
 
 /** What a registry is made from; borrowed, must outlive it. */
@@ -25,6 +28,11 @@ struct consumer_registry_parts {
     const char *project_id; /* of our identity; "" for a single tenant */
     struct image_service *images;
     struct key_manager *keys;
+
+    /** Whether the cache directory holds anything of an image, be it a download. Any thread; never
+     *  waits long. NULL: nobody can tell, so that only images that are gone are withdrawn. */
+    bool (*is_cached)(void *context, const char *image_id);
+    void *is_cached_context;
 };
 
 /** Opens (makes) the directory. */
@@ -41,6 +49,9 @@ enum consumer_use {
     CONSUMER_IMAGE_CACHE /* {compute, image-cache:<host>, <image-id>}: read on this host */
 };
 
+/** A consumer is registered before the first byte of its image is fetched: how long that may take. */
+#define CONSUMER_GRACE_SECONDS 600
+
 /**
  * Registers us with secret `secret_id` because of image `image_id`; again does no harm. Any thread;
  * may wait. Errors of key_manager_add_consumer, and of the disk.
@@ -50,8 +61,10 @@ int consumer_registry_add(struct consumer_registry *registry, enum consumer_use 
                           struct error *err);
 
 /**
- * Withdraws the consumers of images that the image service does not know any more. What cannot be
- * asked or withdrawn now stays for the next time. Any thread; may wait.
+ * Withdraws the consumers of images that the image service does not know any more, and those of a cache
+ * that does not hold the image any more: but not while it may still be on its way there, which is
+ * CONSUMER_GRACE_SECONDS after the last consumer_registry_add. What cannot be asked or withdrawn now
+ * stays for the next time. Any thread; may wait.
  */
 void consumer_registry_sweep(struct consumer_registry *registry, struct cancel *cancel);
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "glancefs/consumer_registry.h"
 
+#include "base/clock.h"
 #include "base/file_sink.h"
 #include "base/file_source.h"
 #include "base/log.h"
 #include "base/uuid.h"
 #include "cache/cache_directory.h"
+#include "cache/file_lock.h"
 #include "glancefs/limits.h"
 
 #include <dirent.h>
@@ -16,6 +18,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CONSUMERS "consumers"
@@ -24,6 +29,9 @@
 /* "<use>_<image-id>_<secret-id>", with the NUL. */
 #define NAME_BYTES 96
 
+/* The lock on the entries is held for a few disk accesses. */
+#define LOCK_WAIT_NS (5 * NANOSECONDS_PER_SECOND)
+
 /* Hosts that one entry can name. */
 #define ENTRY_BYTES (16 * KIB)
 
@@ -31,10 +39,17 @@
  * An entry begins with the text that says whose it is. In that of CONSUMER_IMAGE_CACHE the
  * resource_type of each host follows that registered itself: a host's name may change, and hosts may
  * share a cache directory.
+ *
+ * The entry's modification time is that of the last consumer_registry_add. A sweep that withdrew its
+ * consumers removes it only if that did not change meanwhile, else it registers them again; both
+ * look and change under a lock on the directory, which is never held while a service is asked. So
+ * whoever adds while a sweep withdraws ends up registered, and with an entry.
  */
 struct consumer_registry {
     struct image_service *images;
     struct key_manager *keys;
+    bool (*is_cached)(void *context, const char *image_id); /* may be NULL */
+    void *is_cached_context;
     int dir_fd;
     char *owner;
     char cache_type[SECRET_CONSUMER_TEXT_BYTES + 1]; /* resource_type of CONSUMER_IMAGE_CACHE */
@@ -76,6 +91,8 @@ int consumer_registry_new(const struct consumer_registry_parts *parts,
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     registry->images = parts->images;
     registry->keys = parts->keys;
+    registry->is_cached = parts->is_cached;
+    registry->is_cached_context = parts->is_cached_context;
     registry->dir_fd = -1;
     if (name_ourselves(registry, parts, err) < 0 ||
         cache_directory_open_subdirectory(parts->cache_path, CONSUMERS, &registry->dir_fd, err) < 0)
@@ -165,20 +182,47 @@ static bool names_type(const char *types, const char *type)
     return false;
 }
 
-static int remember(const struct consumer_registry *registry, enum consumer_use use,
-                    const char *name, struct error *err)
+/* Excludes other threads and processes for a moment. Close *ret_fd to give it back. */
+static int lock_entries(const struct consumer_registry *registry, struct cancel *cancel,
+                        int *ret_fd, struct error *err)
 {
-    const char *type = use == CONSUMER_IMAGE ? "" : registry->cache_type;
-    CLEANUP(memory_free) char *types = read_entry(registry, name);
+    CLEANUP(fd_close) int fd = openat(registry->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return error_set_errno(err, errno, "consumers");
+    if (file_lock_take(fd, LOCK_EX, LOCK_WAIT_NS, CONSUMERS, cancel, err) < 0)
+        return -1;
+    *ret_fd = steal_fd(&fd);
+    return 0;
+}
+
+static int write_entry(const struct consumer_registry *registry, const char *name,
+                       const char *types, const char *more, struct error *err)
+{
     CLEANUP(memory_free) char *text = NULL;
 
-    if (types != NULL && (use == CONSUMER_IMAGE || names_type(types, type)))
-        return 0;
-    if (asprintf(&text, "%s%s%s%s", registry->owner, types == NULL ? "" : types, type,
-                 use == CONSUMER_IMAGE ? "" : "\n") < 0)
+    if (asprintf(&text, "%s%s%s%s", registry->owner, types == NULL ? "" : types, more,
+                 *more == '\0' ? "" : "\n") < 0)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     if (file_publish(registry->dir_fd, name, 0600, text, strlen(text), err) < 0)
         return error_prefix(err, "consumers");
+    return 0;
+}
+
+static int remember(const struct consumer_registry *registry, enum consumer_use use,
+                    const char *name, struct cancel *cancel, struct error *err)
+{
+    const char *type = use == CONSUMER_IMAGE ? "" : registry->cache_type;
+    CLEANUP(memory_free) char *types = NULL;
+    CLEANUP(fd_close) int lock = -1;
+
+    if (lock_entries(registry, cancel, &lock, err) < 0)
+        return -1;
+    types = read_entry(registry, name);
+    if (types == NULL || (use == CONSUMER_IMAGE_CACHE && !names_type(types, type)))
+        return write_entry(registry, name, types, type, err);
+    if (utimensat(registry->dir_fd, name, NULL, AT_SYMLINK_NOFOLLOW) < 0)
+        return error_set_errno(err, errno, "consumers: %s", name);
     return 0;
 }
 
@@ -192,51 +236,105 @@ int consumer_registry_add(struct consumer_registry *registry, enum consumer_use 
     if (!uuid_is_valid(image_id) || !uuid_is_valid(secret_id))
         return error_set(err, ERROR_INVALID, "a consumer's image and secret have UUIDs");
     entry_name(use, image_id, secret_id, name);
-    if (remember(registry, use, name, err) < 0)
+    if (remember(registry, use, name, cancel, err) < 0)
         return -1;
     return key_manager_add_consumer(registry->keys, secret_id, &consumer, cancel, err);
 }
 
 /* --- sweep --- */
 
-static int withdraw_one(const struct consumer_registry *registry, const struct entry *entry,
-                        const char *cache_type, struct cancel *cancel, struct error *err)
+static int tell(const struct consumer_registry *registry, const struct entry *entry,
+                const char *cache_type, bool registers, struct cancel *cancel, struct error *err)
 {
     const struct secret_consumer consumer = consumer_of(entry->use, cache_type, entry->image_id);
 
-    return key_manager_remove_consumer(registry->keys, entry->secret_id, &consumer, cancel, err);
+    return registers
+               ? key_manager_add_consumer(registry->keys, entry->secret_id, &consumer, cancel, err)
+               : key_manager_remove_consumer(registry->keys, entry->secret_id, &consumer, cancel,
+                                             err);
 }
 
-/* Those of all hosts in `types`. An older entry names none: it was ours. */
-static int withdraw(const struct consumer_registry *registry, const struct entry *entry,
-                    char *types, struct cancel *cancel, struct error *err)
+/* Registers or withdraws those of all hosts in `types`. An older entry names none: it was ours. */
+static int tell_all(const struct consumer_registry *registry, const struct entry *entry,
+                    const char *types, bool registers, struct cancel *cancel, struct error *err)
 {
-    char *rest = types;
-    const char *type;
-
     if (*types == '\0')
-        return withdraw_one(registry, entry, registry->cache_type, cancel, err);
-    while ((type = strsep(&rest, "\n")) != NULL)
-        if (*type != '\0' && withdraw_one(registry, entry, type, cancel, err) < 0)
+        return tell(registry, entry, registry->cache_type, registers, cancel, err);
+    while (*types != '\0') {
+        const size_t length = strcspn(types, "\n");
+        CLEANUP(memory_free) char *type = strndup(types, length);
+
+        if (type == NULL)
+            return error_set(err, ERROR_EXHAUSTED, "out of memory");
+        if (length > 0 && tell(registry, entry, type, registers, cancel, err) < 0)
             return -1;
+        types += length;
+        types += *types == '\n';
+    }
+    return 0;
+}
+
+/* Not one that is young: its image may not have reached the cache yet. */
+static bool has_left_cache(const struct consumer_registry *registry, const struct entry *entry,
+                           const struct stat *status)
+{
+    return entry->use == CONSUMER_IMAGE_CACHE && registry->is_cached != NULL &&
+           time(NULL) - status->st_mtime > CONSUMER_GRACE_SECONDS &&
+           !registry->is_cached(registry->is_cached_context, entry->image_id);
+}
+
+/* Whether nobody needs the consumers of an entry any more. */
+static int judge_entry(const struct consumer_registry *registry, const struct entry *entry,
+                       const struct stat *status, struct cancel *cancel, bool *ret_is_over,
+                       struct error *err)
+{
+    CLEANUP(image_record_unref) struct image_record *record = NULL;
+
+    *ret_is_over = has_left_cache(registry, entry, status);
+    if (*ret_is_over ||
+        image_service_get(registry->images, entry->image_id, cancel, &record, err) == 0)
+        return 0;
+    *ret_is_over = err->kind == ERROR_NOT_FOUND;
+    return *ret_is_over ? 0 : -1;
+}
+
+/* Removes an entry that still is as it was when its consumers were withdrawn. */
+static int remove_entry(const struct consumer_registry *registry, const char *name,
+                        const struct stat *seen, bool *ret_removed, struct error *err)
+{
+    CLEANUP(fd_close) int lock = -1;
+    struct stat status;
+
+    if (lock_entries(registry, NULL, &lock, err) < 0)
+        return -1;
+    *ret_removed = fstatat(registry->dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
+                   (status.st_mtim.tv_sec == seen->st_mtim.tv_sec &&
+                    status.st_mtim.tv_nsec == seen->st_mtim.tv_nsec);
+    if (*ret_removed && unlinkat(registry->dir_fd, name, 0) < 0 && errno != ENOENT)
+        return error_set_errno(err, errno, "consumers: remove %s", name);
     return 0;
 }
 
 static int sweep_entry(const struct consumer_registry *registry, const char *name,
                        struct cancel *cancel, struct error *err)
 {
-    CLEANUP(image_record_unref) struct image_record *record = NULL;
     CLEANUP(memory_free) char *types = NULL;
     struct entry entry;
+    struct stat seen;
+    bool is_over, was_removed;
 
-    if (!parse_name(name, &entry) || (types = read_entry(registry, name)) == NULL ||
-        image_service_get(registry->images, entry.image_id, cancel, &record, err) == 0)
+    if (!parse_name(name, &entry) ||
+        fstatat(registry->dir_fd, name, &seen, AT_SYMLINK_NOFOLLOW) < 0 ||
+        (types = read_entry(registry, name)) == NULL)
         return 0;
-    if (err->kind != ERROR_NOT_FOUND || withdraw(registry, &entry, types, cancel, err) < 0)
+    if (judge_entry(registry, &entry, &seen, cancel, &is_over, err) < 0)
         return -1;
-    if (unlinkat(registry->dir_fd, name, 0) < 0)
-        return error_set_errno(err, errno, "consumers: remove %s", name);
-    return 0;
+    if (!is_over)
+        return 0;
+    if (tell_all(registry, &entry, types, false, cancel, err) < 0 ||
+        remove_entry(registry, name, &seen, &was_removed, err) < 0)
+        return -1;
+    return was_removed ? 0 : tell_all(registry, &entry, types, true, cancel, err);
 }
 
 /* While a service is out, the next entry would only wait as long again. */

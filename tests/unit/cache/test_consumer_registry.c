@@ -6,8 +6,12 @@
 #include "support/temp_dir.h"
 #include "support/testing.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #define IMAGE_ID "11111111-2222-4333-8444-555555555555"
 #define OTHER_ID "99999999-8888-4777-a666-555555555555"
@@ -25,6 +29,7 @@ struct fake_keys {
     unsigned adds, removes;
     char last[256];
     bool entry_came_first;
+    struct consumer_registry *meets_add; /* somebody adds while one is withdrawn; once */
 };
 
 struct bed {
@@ -33,6 +38,8 @@ struct bed {
     struct image_service *images;
     struct fake_keys keys;
     struct consumer_registry *registry;
+    bool is_cached; /* whether the cache holds the image */
+    unsigned looks; /* how often it was asked */
 };
 
 static int answer(struct fake_keys *keys, const struct secret_consumer *consumer, struct error *err)
@@ -59,14 +66,27 @@ static int fake_remove(struct key_manager *manager, const char *secret_id,
                        struct error *err)
 {
     struct fake_keys *keys = (struct fake_keys *)manager;
+    struct consumer_registry *meets_add = keys->meets_add;
 
-    (void)secret_id, (void)cancel;
+    (void)cancel;
     keys->removes++;
+    keys->meets_add = NULL;
+    if (meets_add != NULL && consumer_registry_add(meets_add, CONSUMER_IMAGE_CACHE,
+                                                   consumer->resource_id, secret_id, NULL, err) < 0)
+        return -1;
     return answer(keys, consumer, err);
 }
 
 static const struct key_manager_ops fake_ops = {.add_consumer = fake_add,
                                                 .remove_consumer = fake_remove};
+
+static bool fake_is_cached(void *context, const char *image_id)
+{
+    struct bed *bed = context;
+
+    bed->looks++;
+    return bed->is_cached && strcmp(image_id, IMAGE_ID) == 0;
+}
 
 static struct consumer_registry *open_registry(struct bed *bed, const char *cloud,
                                                const char *project_id)
@@ -75,7 +95,9 @@ static struct consumer_registry *open_registry(struct bed *bed, const char *clou
                                                   .cloud = cloud,
                                                   .project_id = project_id,
                                                   .images = bed->images,
-                                                  .keys = &bed->keys.manager};
+                                                  .keys = &bed->keys.manager,
+                                                  .is_cached = fake_is_cached,
+                                                  .is_cached_context = bed};
     struct consumer_registry *registry = NULL;
     struct error err;
 
@@ -194,6 +216,102 @@ static void an_older_entry_of_a_cache_is_ours(void **state)
     assert_false(temp_dir_has(bed->dir, CACHE_ENTRY));
 }
 
+/* As if the last open had been so long ago. */
+static void make_older(const struct bed *bed, const char *entry, time_t seconds)
+{
+    const struct timespec then = {.tv_sec = time(NULL) - seconds};
+    const struct timespec times[2] = {then, then};
+
+    assert_int_equal(utimensat(temp_dir_fd(bed->dir), entry, times, AT_SYMLINK_NOFOLLOW), 0);
+}
+
+static void a_cache_is_withdrawn_when_the_image_left_it(void **state)
+{
+    struct bed *bed = *state;
+    struct error err;
+
+    scripted_image_service_add(bed->images, IMAGE_ID, NULL, 0);
+    assert_succeeds(add(bed, CONSUMER_IMAGE_CACHE, &err));
+    make_older(bed, CACHE_ENTRY, CONSUMER_GRACE_SECONDS + 60);
+    bed->is_cached = true;
+    consumer_registry_sweep(bed->registry, NULL);
+    assert_int_equal(bed->keys.removes, 0);
+    bed->is_cached = false;
+    consumer_registry_sweep(bed->registry, NULL);
+    assert_int_equal(bed->keys.removes, 1);
+    assert_non_null(strstr(bed->keys.last, "compute image-cache:"));
+    assert_false(temp_dir_has(bed->dir, CACHE_ENTRY));
+}
+
+/* It is registered before the first byte comes. */
+static void a_cache_is_not_withdrawn_while_the_image_may_be_on_its_way(void **state)
+{
+    static const time_t ages[] = {0, CONSUMER_GRACE_SECONDS - 60, -86400};
+    struct bed *bed = *state;
+    struct error err;
+
+    scripted_image_service_add(bed->images, IMAGE_ID, NULL, 0);
+    assert_succeeds(add(bed, CONSUMER_IMAGE_CACHE, &err));
+    for (size_t i = 0; i < ELEMENTS_OF(ages); i++) {
+        make_older(bed, CACHE_ENTRY, ages[i]);
+        consumer_registry_sweep(bed->registry, NULL);
+    }
+    assert_int_equal(bed->keys.removes, 0);
+    make_older(bed, CACHE_ENTRY, CONSUMER_GRACE_SECONDS + 60);
+    assert_succeeds(add(bed, CONSUMER_IMAGE_CACHE, &err)); /* opened again */
+    consumer_registry_sweep(bed->registry, NULL);
+    assert_int_equal(bed->keys.removes, 0);
+    assert_true(temp_dir_has(bed->dir, CACHE_ENTRY));
+}
+
+static void an_uploaded_image_needs_no_cache(void **state)
+{
+    struct bed *bed = *state;
+    struct error err;
+
+    scripted_image_service_add(bed->images, IMAGE_ID, NULL, 0);
+    assert_succeeds(add(bed, CONSUMER_IMAGE, &err));
+    make_older(bed, ENTRY, CONSUMER_GRACE_SECONDS + 60);
+    consumer_registry_sweep(bed->registry, NULL);
+    assert_int_equal(bed->looks, 0);
+    assert_true(temp_dir_has(bed->dir, ENTRY));
+}
+
+static void where_nobody_knows_the_cache_only_images_that_are_gone_count(void **state)
+{
+    struct bed *bed = *state;
+    const struct consumer_registry_parts parts = {.cache_path = bed->path,
+                                                  .cloud = CLOUD,
+                                                  .project_id = PROJECT,
+                                                  .images = bed->images,
+                                                  .keys = &bed->keys.manager};
+    CLEANUP(consumer_registry_free) struct consumer_registry *registry = NULL;
+    struct error err;
+
+    scripted_image_service_add(bed->images, IMAGE_ID, NULL, 0);
+    assert_succeeds(consumer_registry_new(&parts, &registry, &err));
+    assert_succeeds(add(bed, CONSUMER_IMAGE_CACHE, &err));
+    make_older(bed, CACHE_ENTRY, CONSUMER_GRACE_SECONDS + 60);
+    consumer_registry_sweep(registry, NULL);
+    assert_int_equal(bed->keys.removes, 0);
+    assert_true(temp_dir_has(bed->dir, CACHE_ENTRY));
+}
+
+static void who_opens_the_image_during_a_sweep_stays_registered(void **state)
+{
+    struct bed *bed = *state;
+    struct error err;
+
+    scripted_image_service_add(bed->images, IMAGE_ID, NULL, 0);
+    assert_succeeds(add(bed, CONSUMER_IMAGE_CACHE, &err));
+    make_older(bed, CACHE_ENTRY, CONSUMER_GRACE_SECONDS + 60);
+    bed->keys.meets_add = bed->registry;
+    consumer_registry_sweep(bed->registry, NULL);
+    assert_int_equal(bed->keys.removes, 1);
+    assert_int_equal(bed->keys.adds, 3); /* the last one after the withdrawal */
+    assert_true(temp_dir_has(bed->dir, CACHE_ENTRY));
+}
+
 static void an_outage_withdraws_nothing(void **state)
 {
     struct bed *bed = *state;
@@ -286,6 +404,11 @@ int main(void)
         registry_test(a_consumer_goes_with_its_image),
         registry_test(a_cache_is_withdrawn_by_the_names_it_was_registered_with),
         registry_test(an_older_entry_of_a_cache_is_ours),
+        registry_test(a_cache_is_withdrawn_when_the_image_left_it),
+        registry_test(a_cache_is_not_withdrawn_while_the_image_may_be_on_its_way),
+        registry_test(an_uploaded_image_needs_no_cache),
+        registry_test(where_nobody_knows_the_cache_only_images_that_are_gone_count),
+        registry_test(who_opens_the_image_during_a_sweep_stays_registered),
         registry_test(an_outage_withdraws_nothing),
         registry_test(what_could_not_be_withdrawn_is_tried_again),
         registry_test(a_crash_before_the_answer_loses_nothing),
