@@ -15,7 +15,7 @@ sys.dont_write_bytecode = True
 from bed import Bed  # noqa: E402
 from messages import Gpg  # noqa: E402
 from registry import TESTS  # noqa: E402
-from runner import chosen_tests, load_tests, parse_arguments, run_in_bed, run_tests, slowness  # noqa: E402
+from runner import Plan, chosen_tests, load_tests, parse_arguments, run_tests, slowness  # noqa: E402
 
 
 def main() -> int:
@@ -24,10 +24,6 @@ def main() -> int:
                         help="also the tests that measure memory on a 4 GiB image (release builds)")
     arguments = parse_arguments(parser)
     load_tests(HERE)
-    if arguments.child:
-        return run_in_bed(arguments.child, Bed(arguments.glancefs, Path(arguments.directory),
-                                               Path(arguments.run_directory),
-                                               slowness(arguments.glancefs)))
     names = chosen_tests(arguments)
     if not arguments.memory:
         for name in [name for name in names if TESTS[name].memory]:
@@ -39,8 +35,10 @@ def main() -> int:
     run_directory = Path(tempfile.mkdtemp(prefix="glancefs-mount-"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
-        return run_tests(names, Path(__file__).resolve(), arguments.glancefs, run_directory,
-                         arguments.jobs)
+        slow = slowness(arguments.glancefs)
+        plan = Plan(arguments.glancefs, run_directory,
+                    lambda directory: Bed(arguments.glancefs, directory, run_directory, slow))
+        return run_tests(names, plan, arguments.jobs, arguments.durations)
     finally:
         Gpg(run_directory).stop()
         shutil.rmtree(run_directory, ignore_errors=True)

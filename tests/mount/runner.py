@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs tests of a registry, each in a process, a session and a directory of its own.
 
-Whatever happens to a test, its mounts are undone and its daemon ended afterwards; one that left
-something behind has failed.
+The process is a fork of the runner: to start Python anew costs more than most tests. Whatever happens
+to a test, its mounts are undone and its daemon ended afterwards; one that left something behind has
+failed.
 """
 import argparse
 import importlib
@@ -14,7 +15,7 @@ import tempfile
 import time
 import traceback
 from pathlib import Path
-from typing import Iterator, List
+from typing import Callable, Iterator, List, NamedTuple, Optional
 
 from bed import Bed, Failure, mounted_below, remove_tree
 from registry import TESTS
@@ -31,8 +32,8 @@ def parse_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
                         help="only tests whose name contains this (may be given more than once)")
     parser.add_argument("--jobs", type=int, default=2, help="tests at a time")
     parser.add_argument("--list", action="store_true", help="print the names only")
-    for hidden in ("--child", "--directory", "--run-directory"):
-        parser.add_argument(hidden, help=argparse.SUPPRESS)
+    parser.add_argument("--durations", type=int, default=0, metavar="N",
+                        help="tell the N slowest tests, with the CPU time of all their processes")
     arguments = parser.parse_args()
     arguments.glancefs = arguments.glancefs.resolve()
     if not os.access(arguments.glancefs, os.X_OK):
@@ -109,29 +110,73 @@ def clean_up(program: Path, directory: Path) -> List[str]:
     return left
 
 
+class Result(NamedTuple):
+    name: str
+    is_good: bool
+    seconds: float
+    cpu_seconds: float  # of the test and of all that it started and waited for
+
+
+class Plan(NamedTuple):
+    """What the tests of one run have in common."""
+    program: Path
+    run_directory: Path
+    make_bed: Callable[[Path], Bed]  # of a directory
+
+
 class Running:
-    def __init__(self, script: Path, name: str, program: Path, run_directory: Path):
-        self.name, self.program = name, program
-        self.directory = Path(tempfile.mkdtemp(prefix="t-", dir=run_directory))
+    def __init__(self, name: str, plan: Plan):
+        self.name, self.program = name, plan.program
+        self.directory = Path(tempfile.mkdtemp(prefix="t-", dir=plan.run_directory))
         self.output = open(self.directory / "output", "w+", encoding="utf-8", errors="replace")
         self.started = time.monotonic()
-        self.limit = TESTS[name].limit * slowness(program)
-        self.child = subprocess.Popen(
-            [sys.executable, str(script), "--glancefs", str(program), "--child", name,
-             "--directory", str(self.directory), "--run-directory", str(run_directory)],
-            stdout=self.output, stderr=self.output, stdin=subprocess.DEVNULL, start_new_session=True)
+        self.limit = TESTS[name].limit * slowness(plan.program)
+        self.code: Optional[int] = None
+        self.cpu_seconds = 0.0
+        sys.stdout.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            self._be_the_test(plan)
+
+    def _be_the_test(self, plan: Plan) -> None:
+        """Never returns: what follows the fork is the runner's."""
+        code = 1
+        try:
+            os.setsid()
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            with open(os.devnull, "rb") as nothing:
+                os.dup2(nothing.fileno(), 0)
+            for descriptor in (1, 2):
+                os.dup2(self.output.fileno(), descriptor)
+            code = run_in_bed(self.name, plan.make_bed(self.directory))
+        except BaseException:  # also what ends a program must not end in the runner's code
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    def wait(self, options: int = 0) -> None:
+        pid, status, usage = os.wait4(self.pid, options)
+        if pid != 0:
+            self.code = os.waitstatus_to_exitcode(status)
+            self.cpu_seconds = usage.ru_utime + usage.ru_stime
 
     def is_over(self) -> bool:
-        return self.child.poll() is not None or time.monotonic() - self.started > self.limit
+        self.wait(os.WNOHANG)
+        return self.code is not None or time.monotonic() - self.started > self.limit
 
-    def finish(self) -> bool:
+    def kill(self) -> None:
+        # Unmounting first wakes whoever hangs in the mount, so that SIGKILL can act.
+        clean_up(self.program, self.directory)
+        os.killpg(self.pid, signal.SIGKILL)
+        self.wait()
+
+    def finish(self) -> Result:
         reasons = []
-        if self.child.poll() is None:
+        if self.code is None:
             reasons.append(f"not finished after {self.limit} s")
-            # Unmounting first wakes whoever hangs in the mount, so that SIGKILL can act.
-            clean_up(self.program, self.directory)
-            os.killpg(self.child.pid, signal.SIGKILL)
-            self.child.wait()
+            self.kill()
         left = clean_up(self.program, self.directory)
         if left:
             reasons.append("left behind: " + ", ".join(left))
@@ -139,39 +184,47 @@ class Running:
         text = self.output.read().strip()
         self.output.close()
         seconds = time.monotonic() - self.started
-        if self.child.returncode != 0 or reasons:
+        is_good = self.code == 0 and not reasons
+        if not is_good:
             print(f"FAIL {self.name}: {'; '.join(reasons + [text])}", flush=True)
-            return False
-        print(f"ok   {self.name} ({seconds:.2f} s)", flush=True)
-        if text:
-            print(f"     {text}".replace("\n", "\n     "), flush=True)
-        return True
+        else:
+            print(f"ok   {self.name} ({seconds:.2f} s)", flush=True)
+            if text:
+                print(f"     {text}".replace("\n", "\n     "), flush=True)
+        return Result(self.name, is_good, seconds, self.cpu_seconds)
 
 
-def run_some(names: List[str], script: Path, program: Path, run_directory: Path, jobs: int) -> int:
-    passed, running, waiting = 0, [], list(names)
+def run_some(names: List[str], plan: Plan, jobs: int) -> List[Result]:
+    results, running, waiting = [], [], list(names)
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
-                running.append(Running(script, waiting.pop(0), program, run_directory))
+                running.append(Running(waiting.pop(0), plan))
             for one in [one for one in running if one.is_over()]:
                 running.remove(one)
-                passed += one.finish()
+                results.append(one.finish())
                 remove_tree(one.directory)
             time.sleep(0.01)
     finally:
         for one in running:
-            clean_up(one.program, one.directory)
-            os.killpg(one.child.pid, signal.SIGKILL)
-    return passed
+            one.kill()
+    return results
 
 
-def run_tests(names: List[str], script: Path, program: Path, run_directory: Path, jobs: int) -> int:
+def tell_durations(results: List[Result], count: int) -> None:
+    print(f"{sum(one.cpu_seconds for one in results):.1f} s of CPU time in all; the {count} slowest:")
+    for one in sorted(results, key=lambda one: one.seconds, reverse=True)[:count]:
+        print(f"{one.seconds:7.2f} s, CPU {one.cpu_seconds:6.2f} s  {one.name}")
+
+
+def run_tests(names: List[str], plan: Plan, jobs: int, durations: int) -> int:
     """Runs them and prints the sum; the exit code. What measures time, or disturbs others, runs
     alone."""
     alone = [name for name in names if TESTS[name].alone]
-    passed = run_some([name for name in names if name not in alone], script, program, run_directory, jobs)
-    passed += run_some(alone, script, program, run_directory, 1)
-    failed = len(names) - passed
-    print(f"{passed} passed, {failed} failed")
+    results = run_some([name for name in names if name not in alone], plan, jobs)
+    results += run_some(alone, plan, 1)
+    if durations:
+        tell_durations(results, durations)
+    failed = sum(not one.is_good for one in results)
+    print(f"{len(results) - failed} passed, {failed} failed")
     return 0 if failed == 0 and names else 1

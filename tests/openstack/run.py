@@ -21,7 +21,7 @@ sys.dont_write_bytecode = True
 from cloud_bed import CloudBed  # noqa: E402
 from messages import Gpg  # noqa: E402
 from registry import TESTS  # noqa: E402
-from runner import chosen_tests, load_tests, parse_arguments, run_in_bed, run_tests, slowness  # noqa: E402
+from runner import Plan, chosen_tests, load_tests, parse_arguments, run_tests, slowness  # noqa: E402
 
 
 # One or two of each kind, for builds that are slow.
@@ -79,10 +79,6 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a few tests of each kind")
     arguments = parse_arguments(parser)
     load_tests(HERE)
-    if arguments.child:
-        return run_in_bed(arguments.child, CloudBed(arguments.glancefs, Path(arguments.directory),
-                                                    Path(arguments.run_directory),
-                                                    slowness(arguments.glancefs)))
     names = chosen_tests(arguments)
     if arguments.quick:
         unknown = set(QUICK) - set(TESTS)
@@ -99,8 +95,10 @@ def main() -> int:
     try:
         if not arguments.stack:
             cloud("start", stack)
-        return run_tests(names, Path(__file__).resolve(), arguments.glancefs, run_directory,
-                         arguments.jobs)
+        slow = slowness(arguments.glancefs)
+        plan = Plan(arguments.glancefs, run_directory,
+                    lambda directory: CloudBed(arguments.glancefs, directory, run_directory, slow))
+        return run_tests(names, plan, arguments.jobs, arguments.durations)
     finally:
         if not arguments.stack:
             cloud("stop", stack)
