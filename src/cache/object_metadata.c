@@ -69,6 +69,14 @@ bool object_metadata_is_same(const struct object_metadata *a, const struct objec
            strcmp(a->checksum, b->checksum) == 0;
 }
 
+bool object_metadata_can_prove(const struct object_metadata *metadata)
+{
+    enum hash_algorithm algorithm;
+
+    return metadata->checksum[0] != '\0' ||
+           hash_algorithm_from_name(metadata->hash_algo, &algorithm);
+}
+
 void object_metadata_name(const struct object_metadata *metadata, char ret[CACHE_OBJECT_NAME_BYTES])
 {
     const char *digest =

@@ -47,6 +47,9 @@ void object_metadata_of(const struct image_record *record, struct object_metadat
 /** True when both name the same bytes: image, size, algorithm, hash and checksum. */
 bool object_metadata_is_same(const struct object_metadata *a, const struct object_metadata *b);
 
+/** True when a digest in it can tell whether bytes are right: of a known algorithm, or the checksum. */
+bool object_metadata_can_prove(const struct object_metadata *metadata);
+
 /** The object's name, the same as cache_object_name gives for the record. */
 void object_metadata_name(const struct object_metadata *metadata,
                           char ret[CACHE_OBJECT_NAME_BYTES]);

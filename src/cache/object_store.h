@@ -28,8 +28,9 @@
 /**
  * Opens the data of the complete object `name` for reading, with a shared lock: as long as *ret_fd is
  * open nobody removes it. Says when it was used last: `now` (seconds since the epoch). ret_metadata may
- * be NULL. Never waits for anybody. ERROR_NOT_FOUND, also for one that is just being removed;
- * ERROR_CORRUPT when its metadata is damaged or its data has another size: the caller sets it aside.
+ * be NULL. Waits for nobody but those who look or move a name for a moment (ERROR_BUSY when one of them
+ * does not let go). ERROR_NOT_FOUND, also for one that is just being removed; ERROR_CORRUPT when
+ * anything about it is not right, its bytes aside: the caller sets it aside.
  */
 int object_store_open(const struct cache_layout *layout, const char *name, int64_t now, int *ret_fd,
                       struct object_metadata *ret_metadata, struct error *err);
@@ -41,40 +42,51 @@ bool object_store_has(const struct cache_layout *layout, const struct object_met
 
 /** A download in our hands: the exclusive lock on its data. */
 struct partial_object {
-    int dir_fd;       /* CACHE/partial/<name> */
-    int data_fd;      /* read and write */
-    uint64_t present; /* bytes that an earlier download left, from the first on; unproven */
-    bool is_granted;  /* its space is reserved, see object_store_grant */
+    int dir_fd;  /* CACHE/partial/<name> */
+    int data_fd; /* read and write */
+    uint64_t
+        present; /* bytes that an earlier download left, from the first on; unproven. Not kept up
+                         to date while the download goes on */
+    bool is_granted; /* its space is reserved, see object_store_grant */
     char name[CACHE_OBJECT_NAME_BYTES];
 };
 
 /**
- * Takes the download of this object in hand, begun anew or where one with the same metadata ended.
- * Waits, interruptibly, for whoever has it in hand. ERROR_EXISTS when the object is complete (maybe he
- * completed it). Nothing is reserved yet.
+ * Takes the download of this object in hand, begun anew or where one with the same metadata ended (if
+ * a hash can tell whether that was right). Waits, interruptibly, for whoever has it in hand.
+ * ERROR_EXISTS when the object is complete (maybe he completed it), as far as object_store_has tells.
+ * One that is begun anew has nothing reserved; one that goes on still has what it had.
  */
 int object_store_begin(const struct cache_layout *layout, const struct object_metadata *metadata,
                        struct cancel *cancel, struct partial_object **ret, struct error *err);
 
 /**
  * Records that the download may take its whole size, and allocates it where the filesystem can.
- * Locked: the caller has made sure that it fits. ERROR_NO_SPACE when it does not after all.
+ * Locked: the caller has made sure that it fits. ERROR_NO_SPACE when it does not after all: then
+ * nothing is reserved, unless it was before.
  */
 int object_store_grant(struct partial_object *partial, const struct object_metadata *metadata,
                        struct error *err);
 
-/** Drops all bytes that are present; they were not right, or of another image. */
+/** Drops all bytes that are present; they were not right, or of another image. What was granted stays
+ *  granted, but is allocated no more. */
 int object_store_restart(struct partial_object *partial, struct error *err);
 
 /**
  * Completes it: data and metadata, with fetched_at `now` and the size they have, are durable, then the
- * object appears under its name. Takes CACHE/lock. On failure it is still a download.
+ * object appears under its name, instead of whatever stood there. Takes CACHE/lock. Then data_fd has
+ * the reader's shared lock, and may be taken out (steal_fd).
+ *
+ * On failure it is still a download; but an empty one when its data could not be made durable. Only when
+ * the very last fsync fails the object is there nevertheless, and right. ERROR_CORRUPT when there are not
+ * as many bytes as the metadata say; ERROR_NOT_FOUND when somebody removed the download by hand.
  */
 int object_store_publish(const struct cache_layout *layout, struct partial_object *partial,
                          const struct object_metadata *metadata, int64_t now, struct cancel *cancel,
                          struct error *err);
 
-/** Removes it, for one that is not worth resuming. Best effort; it is still to be freed. */
+/** Removes it, for one that is not worth resuming; of one that was published nothing. Best effort, but
+ *  its bytes are not resumed. It is still to be freed. */
 void object_store_drop(const struct cache_layout *layout, struct partial_object *partial);
 
 /** Lets go of it: it stays, to be resumed, unless it was published or dropped. NULL is allowed. */
@@ -84,8 +96,8 @@ DEFINE_CLEANUP(struct partial_object, partial_object_free)
 /* --- removal --- */
 
 /**
- * Moves an object out of sight, into the trash. Locked. ERROR_BUSY when somebody holds its data,
- * ERROR_NOT_FOUND when it is gone. Data is removed by object_store_empty_trash, without the lock.
+ * Moves an object out of sight, into the trash; what is no directory, too. Locked. ERROR_BUSY when
+ * somebody holds its data, ERROR_NOT_FOUND when it is gone. Data is removed by object_store_empty_trash, without the lock.
  */
 int object_store_discard(const struct cache_layout *layout, enum cache_place place,
                          const char *name, struct error *err);
@@ -130,7 +142,8 @@ int object_store_list(const struct cache_layout *layout,
                       void (*unknown)(void *context, enum cache_place place, const char *name),
                       void *context, struct stored_object_list **ret, struct error *err);
 
-/** Reads an object's metadata. ERROR_NOT_FOUND, else as object_metadata_parse. */
+/** Reads an object's metadata. ERROR_NOT_FOUND when either is not there, else as
+ *  object_metadata_parse. */
 int object_store_read_metadata(const struct cache_layout *layout, enum cache_place place,
                                const char *name, struct object_metadata *ret, struct error *err);
 

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is in a cache: the listing, and what the daemon makes of it when it starts. */
+#include "base/log.h"
+#include "cache/cache_directory.h"
+#include "cache/object_directory.h"
+#include "cache/object_store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Objects of the first allocation. */
+#define FIRST_CAPACITY 64
+
+/* Bytes of a block that stat(2) counts. */
+#define STAT_BLOCK_BYTES 512
+
+void stored_object_list_free(struct stored_object_list *list)
+{
+    if (list == NULL)
+        return;
+    free(list->objects);
+    free(list);
+}
+
+/* --- one object --- */
+
+static uint64_t disk_bytes_of(const struct stat *status)
+{
+    return (uint64_t)status->st_blocks * STAT_BLOCK_BYTES;
+}
+
+/* False when `name` of the directory `entry` is no regular file. The one is looked at through the other's
+ * name: a link in the middle would be followed, but only to be counted wrongly. */
+static bool look_at_file(int place_fd, const char *entry, const char *name, struct stat *ret)
+{
+    char path[CACHE_OBJECT_NAME_BYTES + sizeof "/" OBJECT_METADATA];
+
+    (void)snprintf(path, sizeof path, "%s/%s", entry, name);
+    return fstatat(place_fd, path, ret, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(ret->st_mode);
+}
+
+/* What a download may still take without anybody else's knowing. */
+static uint64_t unallocated_bytes(const struct cache_layout *layout, const char *name,
+                                  uint64_t allocated_bytes)
+{
+    struct object_metadata metadata;
+    struct error ignored = ERROR_INIT;
+
+    if (object_store_read_metadata(layout, CACHE_PLACE_PARTIAL, name, &metadata, &ignored) < 0 ||
+        metadata.size == OBJECT_SIZE_UNKNOWN || metadata.size <= allocated_bytes)
+        return 0;
+    return metadata.size - allocated_bytes;
+}
+
+/* False when it is gone meanwhile. */
+static bool look_at_object(const struct cache_layout *layout, enum cache_place place,
+                           const char *name, struct stored_object *ret)
+{
+    const int place_fd = layout->place_fds[place];
+    struct stat itself;
+    struct stat data = {0};
+    struct stat metadata;
+
+    if (fstatat(place_fd, name, &itself, AT_SYMLINK_NOFOLLOW) < 0)
+        return false;
+    *ret = (struct stored_object){.place = place, .disk_bytes = disk_bytes_of(&itself)};
+    ret->last_used = itself.st_mtim.tv_sec;
+    (void)snprintf(ret->name, sizeof ret->name, "%s", name);
+    if (!S_ISDIR(itself.st_mode))
+        return true;
+    if (look_at_file(place_fd, name, OBJECT_DATA, &data)) {
+        ret->data_bytes = (uint64_t)data.st_size;
+        ret->disk_bytes += disk_bytes_of(&data);
+    }
+    if (look_at_file(place_fd, name, OBJECT_METADATA, &metadata)) {
+        ret->last_used = metadata.st_mtim.tv_sec;
+        ret->disk_bytes += disk_bytes_of(&metadata);
+        if (place == CACHE_PLACE_PARTIAL)
+            ret->unallocated_bytes = unallocated_bytes(layout, name, disk_bytes_of(&data));
+    }
+    ret->disk_bytes += ret->unallocated_bytes;
+    return true;
+}
+
+/* --- all of them --- */
+
+struct listing {
+    struct stored_object_list *list;
+    size_t capacity;
+    void (*unknown)(void *context, enum cache_place place, const char *name);
+    void *context;
+};
+
+static int append(struct listing *listing, const struct stored_object *object, struct error *err)
+{
+    struct stored_object_list *list = listing->list;
+
+    if (list->count == listing->capacity) {
+        const size_t capacity = listing->capacity == 0 ? FIRST_CAPACITY : 2 * listing->capacity;
+        struct stored_object *objects = reallocarray(list->objects, capacity, sizeof *objects);
+
+        if (objects == NULL)
+            return error_set(err, ERROR_EXHAUSTED, "out of memory");
+        list->objects = objects;
+        listing->capacity = capacity;
+    }
+    list->objects[list->count++] = *object;
+    return 0;
+}
+
+static int list_place(const struct cache_layout *layout, enum cache_place place,
+                      struct listing *listing, struct error *err)
+{
+    CLEANUP(closedir) DIR *directory = cache_directory_stream(layout->place_fds[place]);
+    const struct dirent *entry;
+
+    if (directory == NULL)
+        return error_set_errno(err, errno, "cache: list %s", cache_place_name(place));
+    while ((entry = readdir(directory)) != NULL) {
+        struct stored_object object;
+
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (!object_name_is_valid(entry->d_name)) {
+            listing->list->unknown++;
+            if (listing->unknown != NULL)
+                listing->unknown(listing->context, place, entry->d_name);
+        } else if (look_at_object(layout, place, entry->d_name, &object) &&
+                   append(listing, &object, err) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* In the order in which objects go from place to place: so without CACHE/lock one that moves meanwhile
+ * may be told of twice, but is not missed. */
+int object_store_list(const struct cache_layout *layout,
+                      void (*unknown)(void *context, enum cache_place place, const char *name),
+                      void *context, struct stored_object_list **ret, struct error *err)
+{
+    static const enum cache_place order[] = {CACHE_PLACE_PARTIAL, CACHE_PLACE_OBJECTS,
+                                             CACHE_PLACE_QUARANTINE};
+    CLEANUP(stored_object_list_free) struct stored_object_list *list = calloc(1, sizeof *list);
+    struct listing listing = {.list = list, .unknown = unknown, .context = context};
+
+    if (list == NULL)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++)
+        if (list_place(layout, order[i], &listing, err) < 0)
+            return -1;
+    *ret = steal(&list);
+    return 0;
+}
+
+/* --- the daemon's start --- */
+
+static bool is_damage(const struct error *err)
+{
+    return err->kind == ERROR_CORRUPT || err->kind == ERROR_UNSUPPORTED ||
+           err->kind == ERROR_NOT_FOUND;
+}
+
+static void tidy_object(const struct cache_layout *layout, const struct stored_object *object)
+{
+    struct object_metadata metadata = {0};
+    struct error err = ERROR_INIT;
+
+    if (object_store_read_metadata(layout, object->place, object->name, &metadata, &err) < 0 &&
+        !is_damage(&err))
+        return;
+    if (!error_is_set(&err) && metadata.fetched_at != 0 && metadata.size == object->data_bytes)
+        return;
+    log_debug("cache: objects/%s is set aside: %s", object->name,
+              error_is_set(&err) ? err.message : "it is not complete");
+    (void)object_store_quarantine(layout, object->name, 0, NULL, &err);
+}
+
+/* What somebody has in hand, or what a system call did not tell, is left alone. */
+static void tidy_partial(const struct cache_layout *layout, const struct stored_object *object)
+{
+    CLEANUP(fd_close) int lock = -1;
+    struct object_metadata metadata = {0};
+    struct error err = ERROR_INIT;
+
+    if (object_store_read_metadata(layout, object->place, object->name, &metadata, &err) < 0 &&
+        !is_damage(&err))
+        return;
+    if (!error_is_set(&err) && object_metadata_can_prove(&metadata))
+        return;
+    if (cache_layout_lock(layout, NULL, &lock, &err) == 0)
+        (void)object_store_discard(layout, object->place, object->name, &err);
+}
+
+static void report_unknown(void *context, enum cache_place place, const char *name)
+{
+    (void)context;
+    log_debug("cache: %s/%s is none of ours and left alone", cache_place_name(place), name);
+}
+
+int object_store_tidy(const struct cache_layout *layout, struct error *err)
+{
+    CLEANUP(stored_object_list_free) struct stored_object_list *list = NULL;
+
+    if (object_store_list(layout, report_unknown, NULL, &list, err) < 0)
+        return -1;
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->objects[i].place == CACHE_PLACE_OBJECTS)
+            tidy_object(layout, &list->objects[i]);
+        if (list->objects[i].place == CACHE_PLACE_PARTIAL)
+            tidy_partial(layout, &list->objects[i]);
+    }
+    object_store_empty_trash(layout);
+    return 0;
+}
