@@ -6,7 +6,7 @@
 # shellcheck disable=SC2034 # used by who sources this
 BUILD_PACKAGES=(
     gcc libc6-dev cmake ninja-build pkg-config
-    libfuse3-dev libgcrypt20-dev libssl-dev libjson-c-dev libinih-dev zlib1g-dev libbz2-dev libsystemd-dev
+    libfuse3-dev libgcrypt20-dev libssl-dev libjson-c-dev libinih-dev zlib1g-dev libbz2-dev libsystemd-dev libseccomp-dev
     libcurl4-openssl-dev libyaml-dev libgpgme-dev
 )
 # What the quick start runs: a mount, and gpg to make images.

@@ -3,7 +3,10 @@
 #ifndef BASE_PROCESS_H
 #define BASE_PROCESS_H
 
+#include "glancefs/cleanup.h"
 #include "glancefs/error.h"
+
+#include <sys/types.h>
 
 /**
  * Starts the program anew, once, with LD_BIND_NOW set: otherwise the dynamic loader binds functions
@@ -14,5 +17,43 @@ void process_bind_now(char **argv);
 
 /** RLIMIT_CORE 0, PR_SET_DUMPABLE 0, umask 077. Before any secret. */
 int process_harden(struct error *err);
+
+/** Tells the service manager that started us, if one did, say "READY=1": see sd_notify(3). */
+void process_notify(const char *state);
+
+/** Somebody of the user database. */
+struct process_user {
+    char *name;
+    char *home;
+    uid_t uid;
+    gid_t gid; /* the primary group */
+};
+
+/** Looks up a name, or a number as text; ERROR_INVALID when there is no such user. To be freed with
+ *  process_user_free. May load a library of the name service: call it before the sandbox. */
+int process_user_find(const char *name, struct process_user **ret, struct error *err);
+
+/** NULL is allowed. */
+void process_user_free(struct process_user *user);
+DEFINE_CLEANUP(struct process_user, process_user_free)
+
+/**
+ * Root becomes `user` for good: ids, groups and HOME. Of root's capabilities only CAP_IPC_LOCK is
+ * left, to lock memory whatever RLIMIT_MEMLOCK says, until process_drop_capabilities. Before the
+ * first thread. Fails for who is not root, unless that is `user` already.
+ */
+int process_become(const struct process_user *user, struct error *err);
+
+/**
+ * Gives up every capability: effective, permitted, inheritable, ambient and, where CAP_SETPCAP
+ * allows it, the bounding set, with securebits locked so that uid 0 means nothing any more. What
+ * cannot be given up without CAP_SETPCAP cannot be used either once no_new_privs is set, which is
+ * done here, too. Binds the calling thread and those that it starts: before the first one.
+ */
+int process_drop_capabilities(struct error *err);
+
+/** ERROR_SYSTEM unless the process has only the calling thread; waits a moment for one that is
+ *  ending. */
+int process_check_single_thread(struct error *err);
 
 #endif

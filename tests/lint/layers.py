@@ -13,7 +13,7 @@ from lint import Finding, files, main, read
 
 CONTRACTS = {
     "base": {"error", "cleanup", "cancel", "limits", "config", "cache_limits", "secure_arena", "secure_buffer",
-             "byte_cursor", "byte_source", "byte_sink"},
+             "byte_cursor", "byte_source", "byte_sink", "sandbox_state"},
     "services": {"image_record", "identity_service", "image_service", "key_manager", "cloud"},
     "cache": {"ciphertext_cache", "consumer_registry", "upload_staging"},
     "codec": {"codec"},

@@ -15,6 +15,7 @@ HOMES = (
     (re.compile(r"^json-c/|^json\.h$"), ("src/services", "src/cache", "src/view", "src/cli")),
     (re.compile(r"^ini\.h$"), ("src/base",)),
     (re.compile(r"^systemd/"), ("src/base",)),
+    (re.compile(r"^seccomp\.h$|^linux/landlock\.h$"), ("src/base",)),
     (re.compile(r"^gpgme\.h$"), ("src/codec/gpgme",)),
     (re.compile(r"^zlib\.h$|^bzlib\.h$"), ("src/codec",)),
     (re.compile(r"^curl/"), ("src/services/openstack",)),
