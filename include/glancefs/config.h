@@ -86,6 +86,8 @@ struct config {
     unsigned record_ttl_seconds;
     char *foreign_owners; /* comma-separated project ids; NULL for none */
     bool require_hash;
+    bool drops_privileges;
+    bool has_sandbox;
     enum signature_mode signature;
     char *
         trusted_certificates; /* a PEM file, or ids of certificates in the key manager; NULL: none */
@@ -97,6 +99,7 @@ struct config {
     struct openstack_options openstack;
     enum aead_mode aead;
     enum codec_engine engine;
+    char *setuid;     /* whom root becomes; NULL: nobody, or with drops_privileges "glancefs" */
     char *keyring;    /* GNUPGHOME for messages to public keys; NULL: none */
     char *runtime;    /* directory for GnuPG's private state; NULL: the default one */
     unsigned threads; /* FUSE receive threads, 1 to 4 */

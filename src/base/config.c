@@ -105,6 +105,7 @@ void config_free(struct config *config)
     free(config->container_format);
     free(config->keyring);
     free(config->runtime);
+    free(config->setuid);
     free(config);
 }
 

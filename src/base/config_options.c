@@ -353,6 +353,11 @@ static const struct option_row rows[] = {
     ROW(runtime, parse_string, "DIR", "",
         "directory for GnuPG's private state; default: glancefs in $RUNTIME_DIRECTORY or /run"),
     ROW(threads, parse_number, "NUMBER", "2", "threads that receive requests, 1 to 4"),
+    ROW(setuid, parse_string, "USER", "", "root only: who the daemon becomes once it can mount"),
+    ROW_NAMED("drop_privileges", drops_privileges, parse_boolean, "yes|no", "no",
+              "root only: do not stay root; without setuid the daemon becomes the user glancefs"),
+    ROW_NAMED("sandbox", has_sandbox, parse_boolean, "yes|no", "yes",
+              "give up capabilities, system calls and files that the daemon does not need"),
     ROW(log, parse_log, LOG_WORDS, "stderr", "where log lines go"),
     ROW(log_level, parse_log_level, LOG_LEVEL_WORDS, "info", "how much is logged"),
 };
