@@ -24,6 +24,7 @@ struct cloud {
     struct identity_service *identity;
     struct image_service *images;
     struct key_manager *keys;
+    char *cafile; /* certificates that the services are checked against; NULL: the system's */
 };
 
 /**

@@ -4,6 +4,8 @@
 #include "cli/command.h"
 #include "cli/mount_daemon.h"
 #include "cli/mount_options.h"
+#include "cli/mount_privileges.h"
+#include "cli/mount_sandbox.h"
 #include "cli/session.h"
 #include "fuse/mount.h"
 #include "glancefs/ciphertext_cache.h"
@@ -19,6 +21,8 @@ struct layers {
     struct ciphertext_cache *cache;
     struct write_index *writes;
     struct image_index *index;
+    struct mount_access *access;
+    struct sandbox_state sandbox;
     struct mount *mount;
 };
 
@@ -68,20 +72,37 @@ static int build_layers(const struct mount_options *options, struct layers *laye
                                             .consumers = layers->staging->consumers,
                                             .writes = layers->writes,
                                             .uploads = layers->staging->staging};
-    if (image_index_new(&parts, &layers->index, err) < 0 ||
-        upload_staging_start(layers->staging->staging, err) < 0)
+    if (image_index_new(&parts, &layers->index, err) < 0)
         return -1;
     const struct mount_parts mount = {.config = config,
                                       .index = layers->index,
                                       .writes = layers->writes,
                                       .arena = layers->session->arena};
+    int device_fd;
 
-    return mount_open(&mount, options->mount_point, &layers->mount, err);
+    if (mount_open(&mount, &layers->mount, err) < 0 ||
+        mount_access_get_device(layers->access, &device_fd, err) < 0)
+        return -1;
+    return mount_attach(layers->mount, device_fd, err);
+}
+
+/* Nothing has run on a second thread so far: those that start now are born into the sandbox. */
+static int start(const struct mount_options *options, struct layers *layers, struct error *err)
+{
+    if (mount_sandbox_enter(options->config, layers->session->cloud, &layers->sandbox, err) < 0 ||
+        upload_staging_start(layers->staging->staging, err) < 0)
+        return -1;
+    return mount_start(layers->mount, err);
 }
 
 static void tear_down_layers(struct layers *layers)
 {
+    const bool is_gone = layers->mount != NULL && mount_is_gone(layers->mount);
+
     mount_close(layers->mount);
+    if (!is_gone)
+        mount_access_unmount(layers->access);
+    mount_access_free(layers->access);
     image_index_free(layers->index);
     write_index_free(layers->writes);
     ciphertext_cache_free(layers->cache);
@@ -94,8 +115,14 @@ static int serve(const struct mount_options *options, struct mount_daemon *daemo
 {
     struct layers layers = {0};
     struct error err = ERROR_INIT;
-    int result = build_layers(options, &layers, &err);
+    int result = mount_access_new(options, &layers.access, &err);
 
+    if (result == 0)
+        result = mount_privileges_become(options->config, &err);
+    if (result == 0)
+        result = build_layers(options, &layers, &err);
+    if (result == 0)
+        result = start(options, &layers, &err);
     if (result == 0)
         result = mount_daemon_ready(daemon, &err);
     if (result == 0)

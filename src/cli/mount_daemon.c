@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/mount_daemon.h"
 
+#include "base/process.h"
 #include "cli/command.h"
 #include "glancefs/cleanup.h"
 
@@ -68,6 +69,7 @@ int mount_daemon_ready(struct mount_daemon *daemon, struct error *err)
     CLEANUP(fd_close) int null_fd = -1;
     CLEANUP(fd_close) int ready_fd = steal_fd(&daemon->ready_fd);
 
+    process_notify("READY=1");
     if (ready_fd < 0)
         return 0;
     null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);

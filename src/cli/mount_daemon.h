@@ -23,8 +23,8 @@ int mount_daemon_fork(struct mount_daemon *ret, struct error *err);
 /** Whether standard error is a regular file, which whoever mounts has set up for the log. */
 bool mount_daemon_has_log_file(void);
 
-/** In the child, once the mount is up: leaves the terminal, but not a log file, and lets the parent
- *  go. Does nothing in the foreground. */
+/** Once the mount is up: tells the service manager. In the background the child leaves the terminal,
+ *  but not a log file, and lets the parent go. */
 int mount_daemon_ready(struct mount_daemon *daemon, struct error *err);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "cli/command.h"
 #include "cli/session.h"
+#include "fuse/given_device.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -249,6 +250,8 @@ static int parse(int argc, char **argv, struct command_line *line, struct mount_
         return EXIT_CODE_USAGE;
     if (build_config(line, &ret->config, &err) < 0)
         return command_fail(COMMAND, &err);
+    if (!given_device_is_named(mount_point, &ret->given_fd))
+        ret->given_fd = -1;
     ret->mount_point = absolute_path(mount_point);
     if (ret->mount_point == NULL) {
         (void)error_set_errno(&err, errno, "working directory");

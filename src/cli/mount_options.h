@@ -11,6 +11,7 @@
 struct mount_options {
     struct config *config; /* complete and valid; its paths are absolute */
     char *mount_point;     /* absolute */
+    int given_fd;          /* what a mount point /dev/fd/N names; else -1 */
     bool is_foreground;
     bool shows_help; /* nothing else is set then */
 };

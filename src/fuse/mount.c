@@ -5,26 +5,20 @@
 #include "base/log.h"
 #include "fuse/device_io.h"
 #include "fuse/filesystem.h"
+#include "fuse/given_device.h"
+#include "fuse/mount_device.h"
 #include "fuse/receive_loop.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <mntent.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#define SUBTYPE "glancefs"
-#define FUSE_DEVICE "/dev/fuse"
-/* Room for a line of the mount table: a path of PATH_MAX whose every byte is escaped, and more. */
-#define MOUNT_LINE_BYTES (5 * (size_t)PATH_MAX)
 /* How often a draining mount looks whether its last file was closed. */
 #define DRAIN_POLL_MILLISECONDS 50
 /* How often stagings that nobody wants any more are looked for. */
@@ -34,45 +28,14 @@ struct mount {
     struct request_buffers *buffers;
     struct filesystem *filesystem;
     struct fuse_session *session;
-    bool is_mounted;
+    bool is_attached; /* the session has the device */
+    unsigned threads;
     struct receive_loop *loop;
     int signal_fd; /* readable when we were told to end */
     int ended_fd;  /* readable when a receive thread found the mount gone */
 };
 
 /* --- start --- */
-
-/* Asking the mount itself would not tell a dead one, whose attributes the kernel may remember. */
-static bool is_mounted_already(const char *path)
-{
-    CLEANUP(memory_free) char *resolved = realpath(path, NULL);
-    CLEANUP(memory_free) char *line = malloc(MOUNT_LINE_BYTES);
-    FILE *mounts = setmntent("/proc/self/mounts", "re");
-    struct mntent entry;
-    bool result = false;
-
-    if (resolved != NULL && line != NULL && mounts != NULL)
-        while (!result && getmntent_r(mounts, &entry, line, MOUNT_LINE_BYTES) != NULL)
-            result = strcmp(entry.mnt_type, "fuse." SUBTYPE) == 0 &&
-                     strcmp(entry.mnt_dir, resolved) == 0;
-    if (mounts != NULL)
-        (void)endmntent(mounts);
-    return result;
-}
-
-static int check_mount_point(const char *path, struct error *err)
-{
-    struct stat attributes;
-
-    if (is_mounted_already(path))
-        return error_set(err, ERROR_EXISTS,
-                         "mount point %s: already mounted; fusermount3 -uz %s first", path, path);
-    if (stat(path, &attributes) < 0)
-        return error_set_errno(err, errno, "mount point %s", path);
-    if (!S_ISDIR(attributes.st_mode))
-        return error_set_errno(err, ENOTDIR, "mount point %s", path);
-    return 0;
-}
 
 /*
  * An open waits for a whole download. Where the kernel was told to limit requests it would abort
@@ -94,45 +57,6 @@ static void warn_of_request_timeouts(void)
     }
 }
 
-/* The options of every mount, and those that the configuration asks for. */
-static int add_options(struct fuse_args *arguments, const struct config *config)
-{
-    char *options = NULL;
-    int result = -1;
-
-    if (fuse_opt_add_opt(&options, "subtype=" SUBTYPE ",default_permissions,nosuid,nodev,noexec") ==
-            0 &&
-        (!config->allow_other || fuse_opt_add_opt(&options, "allow_other") == 0) &&
-        (!config->read_only || fuse_opt_add_opt(&options, "ro") == 0)) {
-        CLEANUP(memory_free) char *name = NULL;
-
-        if (asprintf(&name, "fsname=%s", config->cloud) >= 0 &&
-            fuse_opt_add_opt_escaped(&options, name) == 0)
-            result =
-                fuse_opt_add_arg(arguments, "-o") == 0 && fuse_opt_add_arg(arguments, options) == 0
-                    ? 0
-                    : -1;
-    }
-    free(options);
-    return result;
-}
-
-static int new_session(struct mount *mount, const struct config *config, struct error *err)
-{
-    struct fuse_args arguments = FUSE_ARGS_INIT(0, NULL);
-    int result = 0;
-
-    if (fuse_opt_add_arg(&arguments, "glancefs") < 0 || add_options(&arguments, config) < 0)
-        result = error_set(err, ERROR_EXHAUSTED, "out of memory");
-    else
-        mount->session = fuse_session_new(&arguments, filesystem_operations(),
-                                          sizeof *filesystem_operations(), mount->filesystem);
-    fuse_opt_free_args(&arguments);
-    if (result == 0 && mount->session == NULL)
-        return error_set(err, ERROR_SYSTEM, "libfuse refused the mount options");
-    return result;
-}
-
 /* Signals come to one descriptor, so that no handler interrupts anything. */
 static int take_signals(struct mount *mount, struct error *err)
 {
@@ -151,30 +75,6 @@ static int take_signals(struct mount *mount, struct error *err)
     return 0;
 }
 
-/* libfuse would print a line of its own beside ours. */
-static void ignore_message(enum fuse_log_level level, const char *format, va_list arguments)
-{
-    (void)level;
-    (void)format;
-    (void)arguments;
-}
-
-static int attach(struct mount *mount, const char *mount_point, struct error *err)
-{
-    /* libfuse does not hand on why it failed; this is the usual reason. */
-    CLEANUP(fd_close) int device_fd = open(FUSE_DEVICE, O_RDWR | O_CLOEXEC);
-    int result = 0;
-
-    if (device_fd < 0)
-        return error_set_errno(err, errno, "cannot mount on %s: " FUSE_DEVICE, mount_point);
-    fuse_set_log_func(ignore_message);
-    errno = 0;
-    if (fuse_session_mount(mount->session, mount_point) != 0)
-        result = error_set_errno(err, errno != 0 ? errno : EIO, "cannot mount on %s", mount_point);
-    fuse_set_log_func(NULL);
-    return result;
-}
-
 static int new_filesystem(struct mount *mount, const struct mount_parts *parts, struct error *err)
 {
     if (request_buffers_new(parts->arena, &mount->buffers, err) < 0)
@@ -187,29 +87,43 @@ static int new_filesystem(struct mount *mount, const struct mount_parts *parts, 
     return filesystem_new(&filesystem, &mount->filesystem, err);
 }
 
-int mount_open(const struct mount_parts *parts, const char *mount_point, struct mount **ret,
-               struct error *err)
+int mount_open(const struct mount_parts *parts, struct mount **ret, struct error *err)
 {
-    CLEANUP(mount_close) struct mount *mount = NULL;
+    CLEANUP(mount_close) struct mount *mount = calloc(1, sizeof *mount);
 
-    if (check_mount_point(mount_point, err) < 0)
-        return -1;
-    mount = calloc(1, sizeof *mount);
     if (mount == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     mount->signal_fd = -1;
     mount->ended_fd = -1;
+    mount->threads = parts->config->threads;
     if (take_signals(mount, err) < 0 || new_filesystem(mount, parts, err) < 0 ||
-        new_session(mount, parts->config, err) < 0 || attach(mount, mount_point, err) < 0)
-        return -1;
-    mount->is_mounted = true;
-    warn_of_request_timeouts();
-    if (device_io_install(mount->session, err) < 0 ||
-        receive_loop_start(mount->session, mount->buffers, parts->config->threads, mount->ended_fd,
-                           &mount->loop, err) < 0)
+        mount_device_session(parts->config, filesystem_operations(),
+                             sizeof *filesystem_operations(), mount->filesystem, &mount->session,
+                             err) < 0)
         return -1;
     *ret = steal(&mount);
     return 0;
+}
+
+int mount_attach(struct mount *mount, int device_fd, struct error *err)
+{
+    CLEANUP(fd_close) int device = device_fd;
+    char path[sizeof "/dev/fd/2147483647"];
+
+    /* So libfuse lets a device come from outside. */
+    (void)snprintf(path, sizeof path, "/dev/fd/%d", device);
+    if (fuse_session_mount(mount->session, path) != 0)
+        return error_set(err, ERROR_SYSTEM, "libfuse refused the device");
+    (void)steal_fd(&device);
+    mount->is_attached = true;
+    warn_of_request_timeouts();
+    return device_io_install(mount->session, err);
+}
+
+int mount_start(struct mount *mount, struct error *err)
+{
+    return receive_loop_start(mount->session, mount->buffers, mount->threads, mount->ended_fd,
+                              &mount->loop, err);
 }
 
 /* --- end --- */
@@ -263,14 +177,17 @@ void mount_wait(struct mount *mount)
         drain(mount);
 }
 
+bool mount_is_gone(const struct mount *mount)
+{
+    return mount->is_attached && !given_device_is_attached(fuse_session_fd(mount->session));
+}
+
 void mount_close(struct mount *mount)
 {
     if (mount == NULL)
         return;
     receive_loop_stop(mount->loop);
     filesystem_free(mount->filesystem);
-    if (mount->is_mounted)
-        fuse_session_unmount(mount->session);
     if (mount->session != NULL)
         fuse_session_destroy(mount->session);
     request_buffers_free(mount->buffers);

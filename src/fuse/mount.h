@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A mount from start to end: what the program calls. Mounts images to read and to write and serves
- * them until it is unmounted or told to end.
+ * A mount from start to end: what the program calls. Serves images to read and to write over the
+ * device of a mount until it is unmounted or told to end.
  */
 #ifndef FUSE_MOUNT_H
 #define FUSE_MOUNT_H
@@ -12,6 +12,8 @@
 #include "glancefs/image_view.h"
 #include "glancefs/secure_arena.h"
 #include "glancefs/write_index.h"
+
+#include <stdbool.h>
 
 /** How long open files may still be read and written after the first signal, in seconds. */
 #define MOUNT_DRAIN_SECONDS 10
@@ -27,12 +29,20 @@ struct mount_parts {
 };
 
 /**
- * Mounts on the directory `mount_point` and starts to answer requests. Blocks SIGTERM, SIGINT,
- * SIGHUP and SIGPIPE for the whole process: call it before other threads are started that do not
- * block them.
+ * Prepares to serve. Blocks SIGTERM, SIGINT, SIGHUP and SIGPIPE for the whole process: call it
+ * before other threads are started that do not block them, and before anybody can see a mount.
  */
-int mount_open(const struct mount_parts *parts, const char *mount_point, struct mount **ret,
-               struct error *err);
+int mount_open(const struct mount_parts *parts, struct mount **ret, struct error *err);
+
+/** Takes `device_fd`, the device of a mount (see fuse/mount_keeper.h), which is closed in any case.
+ *  Answers nothing yet. */
+int mount_attach(struct mount *mount, int device_fd, struct error *err);
+
+/** Starts the threads that answer requests. */
+int mount_start(struct mount *mount, struct error *err);
+
+/** Whether somebody has unmounted it. */
+bool mount_is_gone(const struct mount *mount);
 
 /**
  * Waits until the mount is gone: unmounted by somebody, or by a signal; meanwhile sweeps the write
@@ -41,8 +51,8 @@ int mount_open(const struct mount_parts *parts, const char *mount_point, struct 
  */
 void mount_wait(struct mount *mount);
 
-/** Unmounts unless somebody has, and releases. Requests that still wait are interrupted, and files
- *  that are still open closed. NULL is allowed. */
+/** Closes the device, which ends the mount but leaves it in its place, and releases. Requests that
+ *  still wait are interrupted, and files that are still open closed. NULL is allowed. */
 void mount_close(struct mount *mount);
 DEFINE_CLEANUP(struct mount, mount_close)
 

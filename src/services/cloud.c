@@ -63,5 +63,6 @@ void cloud_free(struct cloud *cloud)
     key_manager_free(cloud->keys);
     image_service_free(cloud->images);
     identity_service_free(cloud->identity);
+    free(cloud->cafile);
     free(cloud);
 }

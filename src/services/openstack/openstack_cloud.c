@@ -6,11 +6,12 @@
 #include "services/openstack/glance.h"
 #include "services/openstack/openstack_session.h"
 
+#include <string.h>
 #include <unistd.h>
 
 static int open_session(const char *name, const struct cloud_options *options,
                         struct secure_arena *arena, struct openstack_session **ret,
-                        struct error *err)
+                        char **ret_cafile, struct error *err)
 {
     const struct openstack_options *openstack = options->openstack;
     CLEANUP(credentials_free) struct credentials *credentials = NULL;
@@ -18,6 +19,8 @@ static int open_session(const char *name, const struct cloud_options *options,
 
     if (credentials_find(openstack, name, environment, arena, &credentials, err) < 0)
         return -1;
+    if (credentials->cafile != NULL && (*ret_cafile = strdup(credentials->cafile)) == NULL)
+        return error_set(err, ERROR_EXHAUSTED, "out of memory");
     const struct http_options http = {.cafile = credentials->cafile,
                                       .proxy = openstack->proxy,
                                       .allow_http = openstack->allow_http,
@@ -36,7 +39,7 @@ int openstack_cloud_open(const char *name, const struct cloud_options *options,
 {
     struct openstack_session *session = NULL;
 
-    if (open_session(name, options, arena, &session, err) < 0)
+    if (open_session(name, options, arena, &session, &cloud->cafile, err) < 0)
         return -1;
     cloud->identity = openstack_session_identity(session);
     if (glance_new(session, &cloud->images, err) < 0)

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The device of a mount that somebody else made, handed to us as /dev/fd/N. */
+#ifndef FUSE_GIVEN_DEVICE_H
+#define FUSE_GIVEN_DEVICE_H
+
+#include "glancefs/error.h"
+
+#include <stdbool.h>
+
+/** Whether `path` is /dev/fd/N; *ret_fd is N then, as it was given to us. */
+bool given_device_is_named(const char *path, int *ret_fd);
+
+/** Takes a given device, closing it on exec. ERROR_INVALID when it is no mounted /dev/fuse. */
+int given_device_take(int fd, struct error *err);
+
+/** Whether the kernel is still at the other end. */
+bool given_device_is_attached(int fd);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The device of a mount, made by libfuse. */
+#ifndef FUSE_MOUNT_DEVICE_H
+#define FUSE_MOUNT_DEVICE_H
+
+#include "fuse/libfuse.h"
+#include "glancefs/config.h"
+#include "glancefs/error.h"
+
+/** A session with the options of every mount and those that `config` asks for, not mounted yet. */
+int mount_device_session(const struct config *config, const struct fuse_lowlevel_ops *operations,
+                         size_t operations_size, void *userdata, struct fuse_session **ret,
+                         struct error *err);
+
+/**
+ * Mounts on the directory `mount_point`, itself for root and with fusermount3 for others; *ret_fd
+ * is the caller's. ERROR_EXISTS when a glancefs is mounted there.
+ */
+int mount_device_mount(const struct config *config, const char *mount_point, int *ret_fd,
+                       struct error *err);
+
+/** Unmounts `mount_point`, lazily; who cannot do that has fusermount3 do it. */
+void mount_device_unmount(const char *mount_point);
+
+#endif
