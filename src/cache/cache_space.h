@@ -9,6 +9,7 @@
 
 #include "cache/cache_layout.h"
 #include "cache/object_store.h"
+#include "cache/space_policy.h"
 #include "glancefs/cache_limits.h"
 #include "glancefs/cancel.h"
 #include "glancefs/error.h"
@@ -22,11 +23,16 @@ struct cache_space {
     _Atomic uint64_t evicted_bytes;
 };
 
+/** The state of the cache's disk by now, and what uploads take of it. No lock. */
+int cache_space_look(const struct cache_layout *layout, struct space_state *ret, struct error *err);
+
 /**
  * Reserves the room that `partial` needs for all of `metadata->size` and grants it
  * (object_store_grant), evicting what has to go, the least recently used first, never what is in use.
+ * One that is granted already is only marked as used.
  * `now` is in seconds since the epoch. ERROR_NO_SPACE says how much is wanted, allowed and in use;
- * then nothing was evicted when even all of it would not have been enough.
+ * then nothing was evicted when even all of it would not have been enough. Of an object whose size
+ * is not known nothing is reserved: it meets a full disk while it is written.
  */
 int cache_space_reserve(struct cache_space *space, struct partial_object *partial,
                         const struct object_metadata *metadata, int64_t now, struct cancel *cancel,

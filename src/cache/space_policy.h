@@ -16,6 +16,7 @@
 struct space_state {
     uint64_t filesystem_bytes; /* its size */
     uint64_t free_bytes;       /* what an unprivileged process may still use of it */
+    uint64_t block_bytes;      /* the least that it gives to a file */
     uint64_t staged_bytes;     /* of uploads, which count but never go */
 };
 

@@ -109,6 +109,11 @@ static void an_empty_list_needs_no_objects(void **state)
 
 /* --- excess --- */
 
+#define DISK(total, available, staged)                                                             \
+    {                                                                                              \
+        .filesystem_bytes = (total), .free_bytes = (available), .staged_bytes = (staged)           \
+    }
+
 /* `objects` and `unallocated` are of one object; 0 for none. */
 struct excess_row {
     const char *what;
@@ -120,57 +125,63 @@ struct excess_row {
 static void excess_is_what_is_over_one_limit_or_the_other(void **state)
 {
     static const struct excess_row rows[] = {
-        {"no limits, room", {{0}, {0}, 0}, {1000, 500, 0}, 400, 0, 500, 0},
-        {"no limits, no room", {{0}, {0}, 0}, {1000, 500, 0}, 400, 0, 501, 1},
-        {"exactly max_size", {{.bytes = 100}, {0}, 0}, {1000, 900, 10}, 60, 0, 30, 0},
-        {"one byte over max_size", {{.bytes = 100}, {0}, 0}, {1000, 900, 10}, 60, 0, 31, 1},
-        {"over max_size already", {{.bytes = 100}, {0}, 0}, {1000, 900, 0}, 150, 0, 0, 50},
-        {"uploads count", {{.bytes = 100}, {0}, 0}, {1000, 900, 100}, 0, 0, 1, 1},
-        {"a share for max_size", {{.percent = 10}, {0}, 0}, {1000, 900, 0}, 60, 0, 41, 1},
-        {"exactly min_free", {{0}, {.bytes = 200}, 0}, {1000, 500, 0}, 0, 0, 300, 0},
-        {"one byte into min_free", {{0}, {.bytes = 200}, 0}, {1000, 500, 0}, 0, 0, 301, 1},
-        {"others are in min_free", {{0}, {.bytes = 200}, 0}, {1000, 150, 0}, 70, 0, 0, 50},
-        {"a share for min_free", {{0}, {.percent = 5}, 0}, {1000, 500, 0}, 0, 0, 451, 1},
-        {"what is promised is not free", {{0}, {.bytes = 200}, 0}, {1000, 500, 0}, 90, 80, 221, 1},
-        {"promised counts once", {{.bytes = 100}, {0}, 0}, {1000, 900, 0}, 90, 80, 11, 1},
-        {"both, size is worse", {{.bytes = 10}, {.bytes = 10}, 0}, {99, 50, 0}, 40, 0, 41, 71},
-        {"both, free is worse", {{.bytes = 80}, {.bytes = 30}, 0}, {99, 50, 0}, 40, 0, 41, 21},
+        {"no limits, room", {{0}, {0}, 0}, DISK(1000, 500, 0), 400, 0, 500, 0},
+        {"no limits, no room", {{0}, {0}, 0}, DISK(1000, 500, 0), 400, 0, 501, 1},
+        {"exactly max_size", {{.bytes = 100}, {0}, 0}, DISK(1000, 900, 10), 60, 0, 30, 0},
+        {"one byte over max_size", {{.bytes = 100}, {0}, 0}, DISK(1000, 900, 10), 60, 0, 31, 1},
+        {"over max_size already", {{.bytes = 100}, {0}, 0}, DISK(1000, 900, 0), 150, 0, 0, 50},
+        {"uploads count", {{.bytes = 100}, {0}, 0}, DISK(1000, 900, 100), 0, 0, 1, 1},
+        {"a share for max_size", {{.percent = 10}, {0}, 0}, DISK(1000, 900, 0), 60, 0, 41, 1},
+        {"exactly min_free", {{0}, {.bytes = 200}, 0}, DISK(1000, 500, 0), 0, 0, 300, 0},
+        {"one byte into min_free", {{0}, {.bytes = 200}, 0}, DISK(1000, 500, 0), 0, 0, 301, 1},
+        {"others are in min_free", {{0}, {.bytes = 200}, 0}, DISK(1000, 150, 0), 70, 0, 0, 50},
+        {"a share for min_free", {{0}, {.percent = 5}, 0}, DISK(1000, 500, 0), 0, 0, 451, 1},
+        {"what is promised is not free",
+         {{0}, {.bytes = 200}, 0},
+         DISK(1000, 500, 0),
+         90,
+         80,
+         221,
+         1},
+        {"promised counts once", {{.bytes = 100}, {0}, 0}, DISK(1000, 900, 0), 90, 80, 11, 1},
+        {"both, size is worse", {{.bytes = 10}, {.bytes = 10}, 0}, DISK(99, 50, 0), 40, 0, 41, 71},
+        {"both, free is worse", {{.bytes = 80}, {.bytes = 30}, 0}, DISK(99, 50, 0), 40, 0, 41, 21},
         {"need is endless",
          {{.bytes = 10}, {0}, 0},
-         {99, 50, 9},
+         DISK(99, 50, 9),
          5,
          0,
          UINT64_MAX,
          UINT64_MAX - 10},
         {"objects are endless",
          {{.bytes = 10}, {0}, 0},
-         {99, 50, 9},
+         DISK(99, 50, 9),
          UINT64_MAX,
          0,
          1,
          UINT64_MAX - 10},
         {"uploads are endless",
          {{.bytes = 10}, {0}, 0},
-         {99, 50, UINT64_MAX},
+         DISK(99, 50, UINT64_MAX),
          7,
          0,
          1,
          UINT64_MAX - 10},
         {"min_free is endless",
          {{0}, {.bytes = UINT64_MAX}, 0},
-         {99, 50, 0},
+         DISK(99, 50, 0),
          7,
          7,
          1,
          UINT64_MAX - 50},
         {"promises are endless",
          {{0}, {.bytes = 1}, 0},
-         {99, 50, 0},
+         DISK(99, 50, 0),
          UINT64_MAX,
          UINT64_MAX,
          0,
          UINT64_MAX - 50},
-        {"a disk of nothing", {{.percent = 50}, {.percent = 50}, 0}, {0, 0, 0}, 7, 0, 0, 0},
+        {"a disk of nothing", {{.percent = 50}, {.percent = 50}, 0}, DISK(0, 0, 0), 7, 0, 0, 0},
     };
 
     (void)state;
