@@ -150,11 +150,13 @@ def the_unprivileged_user_mounts_reads_and_unmounts(machine: Machine) -> None:
                 "local:/tmp/glancefs.cloud", "--cache", f"/{CACHE}/own", "/mnt/glancefs")
 
 
-def removal_leaves_a_mount_alone_and_says_so(machine: Machine) -> None:
+def upgrade_and_removal_leave_a_mount_alone(machine: Machine) -> None:
     image = next((machine.root / "tmp/root.cloud/images").glob("*.json")).stem
     machine.run("glancefs", "mount", "--cloud", "local:/tmp/root.cloud", "--cache", f"/{CACHE}/root",
                 "/mnt/root")
     try:
+        machine.dpkg("--install", "/tmp/package.deb")
+        compare(machine, image, "root")
         told = machine.dpkg("--remove", "glancefs")
         expect("/mnt/root" in told, f"the mount is not named:\n{told}")
         compare(machine, image, "root")
@@ -197,7 +199,7 @@ def only_the_user_stays(machine: Machine) -> None:
 TESTS = [the_package_installs, its_user_owns_the_caches_and_cannot_log_in, nothing_is_enabled_or_started,
          every_man_page_is_found, installing_again_keeps_an_edited_configuration,
          root_mounts_reads_and_unmounts, the_unprivileged_user_mounts_reads_and_unmounts,
-         removal_leaves_a_mount_alone_and_says_so, removal_leaves_configuration_and_cache_only,
+         upgrade_and_removal_leave_a_mount_alone, removal_leaves_configuration_and_cache_only,
          a_purge_keeps_the_cache_and_says_so, a_purge_removes_an_empty_cache, only_the_user_stays]
 
 if __name__ == "__main__":
