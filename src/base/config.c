@@ -21,11 +21,13 @@
 #define MAXIMUM_TIMEOUT_SECONDS 86400U
 #define MAXIMUM_RETRIES 10U
 
-/* Options that mount(8) and fstab add for themselves, and those that always hold anyway. */
+/* Options that mount(8), mount.fuse3 and fstab add for themselves, and those that always hold
+ * anyway. */
 static const char *const ignored_mount_options[] = {
-    "nosuid", "nodev",  "noexec",   "default_permissions",
-    "auto",   "noauto", "relatime", "nofail",
-    "user",   "users",  "noatime",  "_netdev"};
+    "nosuid", "nodev",    "noexec", "default_permissions",
+    "suid",   "dev",      "exec",   "auto",
+    "noauto", "relatime", "nofail", "user",
+    "users",  "noatime",  "_netdev"};
 
 /* The text of option `name`'s default is the one source of defaults. */
 static int set_defaults(struct config *config, struct error *err)

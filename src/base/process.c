@@ -66,6 +66,14 @@ void process_notify(const char *state)
     (void)sd_notify(0, state);
 }
 
+int process_take_listener(int *ret_fd, struct error *err)
+{
+    if (sd_listen_fds(1) != 1)
+        return error_set(err, ERROR_INVALID, "systemd passed no socket, or several");
+    *ret_fd = SD_LISTEN_FDS_START;
+    return 0;
+}
+
 /* --- users --- */
 
 static bool parse_uid(const char *text, uid_t *ret)
@@ -179,6 +187,13 @@ int process_become(const struct process_user *user, struct error *err)
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return error_set_errno(err, errno, "cannot make the process undumpable");
     return 0;
+}
+
+int process_keep_unmounting(struct error *err)
+{
+    if (lock_capabilities(err) < 0)
+        return -1;
+    return keep_capabilities(CAP_TO_MASK(CAP_SYS_ADMIN) | CAP_TO_MASK(CAP_DAC_READ_SEARCH), err);
 }
 
 int process_drop_capabilities(struct error *err)

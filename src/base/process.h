@@ -21,6 +21,10 @@ int process_harden(struct error *err);
 /** Tells the service manager that started us, if one did, say "READY=1": see sd_notify(3). */
 void process_notify(const char *state);
 
+/** Takes the one listening socket that the service manager passed us: sd_listen_fds(3).
+ *  ERROR_INVALID when there is none. */
+int process_take_listener(int *ret_fd, struct error *err);
+
 /** Somebody of the user database. */
 struct process_user {
     char *name;
@@ -43,6 +47,12 @@ DEFINE_CLEANUP(struct process_user, process_user_free)
  * first thread. Fails for who is not root, unless that is `user` already.
  */
 int process_become(const struct process_user *user, struct error *err);
+
+/**
+ * Of root's capabilities only those are left that unmount a path, for good: CAP_SYS_ADMIN and
+ * CAP_DAC_READ_SEARCH. Before the first thread. Does nothing for who is not root.
+ */
+int process_keep_unmounting(struct error *err);
 
 /**
  * Gives up every capability: effective, permitted, inheritable, ambient and, where CAP_SETPCAP

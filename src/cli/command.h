@@ -30,6 +30,7 @@ struct command {
 };
 
 /* One per command_<name>.c. */
+int command_attach(int argc, char **argv);
 int command_commit(int argc, char **argv);
 int command_decrypt(int argc, char **argv);
 int command_encrypt(int argc, char **argv);

@@ -2,6 +2,7 @@
 /* The program: hardens the process, then runs one command of the table. */
 #include "base/process.h"
 #include "cli/command.h"
+#include "cli/mount_options.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 
 static const struct command commands[] = {
     {"mount", "mount a cloud's images as decrypted files", command_mount},
+    {"attach", "mount for a daemon that may not, and hand it the device", command_attach},
     {"status", "show what a mount is doing", command_status},
     {"decrypt", "decrypt an OpenPGP symmetric message, no mount needed", command_decrypt},
     {"encrypt", "encrypt a file as an OpenPGP symmetric message", command_encrypt},
@@ -58,6 +60,9 @@ static int dispatch(int argc, char **argv)
         return EXIT_CODE_OK;
     }
     command = find_command(argv[1]);
+    /* mount.fuse3, and so `mount -t fuse.glancefs` and fstab, run "glancefs SOURCE MOUNT -o ...". */
+    if (command == NULL && mount_options_is_source(argv[1]))
+        return command_mount(argc, argv);
     if (command == NULL) {
         (void)fprintf(stderr, "glancefs: no command '%s' (see glancefs --help)\n", argv[1]);
         return EXIT_CODE_USAGE;

@@ -14,6 +14,7 @@
 
 #define COMMAND "mount"
 #define LOCAL_PREFIX "local:"
+#define OPENSTACK_NAME "openstack"
 #define MAXIMUM_LONG_OPTIONS 96
 
 /* What getopt_long gives; an option of the configuration is OPTION_CONFIG + its number. */
@@ -270,6 +271,15 @@ int mount_options_parse(int argc, char **argv, struct mount_options *ret)
     free(line.assignments);
     free(line.mount_config_path);
     return exit_code;
+}
+
+bool mount_options_is_source(const char *word)
+{
+    const size_t length = strlen(OPENSTACK_NAME);
+
+    return strncmp(word, LOCAL_PREFIX, strlen(LOCAL_PREFIX)) == 0 ||
+           (strncmp(word, OPENSTACK_NAME, length) == 0 &&
+            (word[length] == '\0' || word[length] == ':'));
 }
 
 void mount_options_clear(struct mount_options *options)

@@ -22,6 +22,10 @@ struct mount_options {
  */
 int mount_options_parse(int argc, char **argv, struct mount_options *ret);
 
+/** Whether `word` is the name of a cloud, as fstab has it in its first field: local:DIR or
+ *  openstack[:NAME]. */
+bool mount_options_is_source(const char *word);
+
 /** Frees what it holds. */
 void mount_options_clear(struct mount_options *options);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fuse/mount_keeper.h"
 
+#include "base/process.h"
 #include "fuse/mount_device.h"
 
 #include <errno.h>
@@ -97,13 +98,16 @@ static int order_device(int socket, int *ret_fd, struct error *err)
 
 /* --- the keeper's side --- */
 
+/* Once it has mounted, it will only unmount. */
 static void mount_and_answer(int socket, const struct config *config, const char *mount_point)
 {
     CLEANUP(fd_close) int fd = -1;
     struct error answer = ERROR_INIT;
+    struct error ignored = ERROR_INIT;
 
     if (mount_device_mount(config, mount_point, &fd, &answer) < 0)
         fd = -1;
+    (void)process_keep_unmounting(&ignored);
     send_answer(socket, &answer, fd);
 }
 
