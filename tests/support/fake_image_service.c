@@ -187,13 +187,13 @@ static uint8_t *lie(const struct fake_image *image, size_t *ret_size)
 }
 
 static int deliver(struct fake_image_service *fake, const struct fake_download *download,
-                   const uint8_t *bytes, size_t size, struct byte_sink *sink, struct cancel *cancel,
-                   struct error *err)
+                   const uint8_t *bytes, size_t done, size_t size, struct byte_sink *sink,
+                   struct cancel *cancel, struct error *err)
 {
     const size_t end = download->fails ? download->fail_at : size;
     const size_t chunk = download->chunk_bytes == 0 ? DEFAULT_CHUNK_BYTES : download->chunk_bytes;
 
-    for (size_t done = 0; done < end;) {
+    while (done < end) {
         const size_t step = chunk < end - done ? chunk : end - done;
 
         if (delay(download->delay_ms, cancel, err) < 0 || cancel_check(cancel, err) < 0 ||
@@ -226,8 +226,7 @@ static int fake_download(struct image_service *service, const struct image_recor
     if (offset > size)
         return error_set(err, ERROR_INVALID, "offset past the end");
     atomic_fetch_add(&fake->running, 1);
-    result =
-        deliver(fake, &image.download, bytes + offset, size - (size_t)offset, sink, cancel, err);
+    result = deliver(fake, &image.download, bytes, (size_t)offset, size, sink, cancel, err);
     atomic_fetch_sub(&fake->running, 1);
     return result;
 }

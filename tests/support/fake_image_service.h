@@ -16,7 +16,7 @@
 struct fake_download {
     size_t chunk_bytes;        /* bytes per write to the sink; 0 stands for 64 KiB */
     unsigned delay_ms;         /* before each chunk, or until cancelled */
-    bool fails;                /* after `fail_at` bytes */
+    bool fails;                /* at byte `fail_at` of the image, wherever it began */
     size_t fail_at;            /* at most the size */
     unsigned failures;         /* so many downloads fail, then all is well; 0: all of them */
     enum error_kind fail_kind; /* ERROR_NONE stands for ERROR_UNAVAILABLE */
