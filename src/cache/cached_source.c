@@ -127,7 +127,7 @@ static int get_block(struct cached_source *cached, uint64_t number, struct cance
                                            atomic_load(&cached->may_wait), cancel, ret, err) == 0)
         return 0;
     if (err->kind == ERROR_CORRUPT)
-        cached->listener.damaged(cached->listener.context, cached->object);
+        cached->listener.damaged(cached->listener.context, cached->object, cached->listener.inode);
     return -1;
 }
 

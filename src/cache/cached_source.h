@@ -10,10 +10,11 @@
 #include "cache/checked_blocks.h"
 #include "glancefs/byte_source.h"
 
-/** Told once when a block of `object` does not match any more. Any thread. */
+/** Told when a block of `object` does not match any more. Any thread. */
 struct damage_listener {
-    void (*damaged)(void *context, struct cache_object *object);
+    void (*damaged)(void *context, struct cache_object *object, uint64_t inode);
     void *context;
+    uint64_t inode; /* of the reader's file, as its owner knows it; told along */
 };
 
 /**

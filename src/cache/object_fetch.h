@@ -5,7 +5,8 @@
  *
  * A download that was cut (connection, service, cancel, kill) stays and is resumed, as long as the
  * record names the same bytes: what it left is read once more, so that hash and observer see
- * everything. One that turned out wrong, or that the observer refused, is dropped.
+ * everything. One that turned out wrong, that the observer refused or that the disk has no room for is
+ * dropped. Where nobody saw the bytes, one that was resumed and turned out wrong is begun anew at once.
  */
 #ifndef CACHE_OBJECT_FETCH_H
 #define CACHE_OBJECT_FETCH_H
@@ -36,7 +37,7 @@ struct object_fetch {
 /** What was obtained. */
 struct fetched_object {
     struct gmac_table *tags; /* owned by the caller; NULL without an arena */
-    int data_fd;             /* owned by the caller: the data, with the reader's lock */
+    int data_fd;             /* owned by the caller: the data, with a reader's lock */
     uint64_t size;
 };
 

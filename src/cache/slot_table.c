@@ -244,22 +244,18 @@ struct cache_object *slot_table_object(struct slot_table *table, const char *id,
     return object;
 }
 
-void slot_table_forget(struct slot_table *table, const struct cache_object *object,
-                       struct slot **ret)
+void slot_table_forget(struct slot_table *table, const struct cache_object *object)
 {
     struct cache_object *forgotten = NULL;
     struct slot *slot;
 
-    *ret = NULL;
     monitor_lock(&table->monitor);
     for (slot = table->slots; slot != NULL && slot->object != object;)
         slot = slot->next;
-    if (slot != NULL)
+    if (slot != NULL) {
         forgotten = steal(&slot->object);
-    if (slot != NULL && !slot->busy) {
-        slot->busy = true;
         slot->users++;
-        *ret = slot;
+        unuse_slot(table, slot);
     }
     monitor_unlock(&table->monitor);
     cache_object_unref(forgotten);

@@ -75,11 +75,7 @@ void slot_table_release(struct slot_table *table, struct slot *slot, struct cach
  *  no turn: what is remembered was verified. */
 struct cache_object *slot_table_object(struct slot_table *table, const char *id, const char *name);
 
-/**
- * Forgets `object`, if it is remembered still. Then, when nobody has the turn of its image, the caller
- * has it and *ret is to be released; else NULL. Never waits: whoever has the turn may be the caller.
- */
-void slot_table_forget(struct slot_table *table, const struct cache_object *object,
-                       struct slot **ret);
+/** Forgets `object`, if it is remembered still. Never waits. */
+void slot_table_forget(struct slot_table *table, const struct cache_object *object);
 
 #endif

@@ -15,6 +15,7 @@
 static int open_cache(struct cache_fixture *fixture, struct error *err)
 {
     const struct ciphertext_cache_parts parts = {.path = fixture->path,
+                                                 .role = CACHE_DAEMON,
                                                  .images = fixture->images,
                                                  .arena = fixture->arena,
                                                  .require_hash = true};
@@ -94,19 +95,19 @@ char *cache_fixture_object(const struct cache_fixture *fixture, const struct ima
     char *path = NULL;
 
     cache_object_name(record, name);
-    if (asprintf(&path, "%s/objects/%s", fixture->path, name) < 0)
+    if (asprintf(&path, "%s/objects/%s/data", fixture->path, name) < 0)
         abort();
     return path;
 }
 
-size_t cache_fixture_files(const struct cache_fixture *fixture)
+size_t cache_fixture_entries(const struct cache_fixture *fixture, const char *place)
 {
     CLEANUP(memory_free) char *path = NULL;
     const struct dirent *entry;
     size_t count = 0;
     DIR *entries;
 
-    if (asprintf(&path, "%s/objects", fixture->path) < 0)
+    if (asprintf(&path, "%s/%s", fixture->path, place) < 0)
         abort();
     entries = opendir(path);
     assert_non_null(entries);
@@ -114,6 +115,11 @@ size_t cache_fixture_files(const struct cache_fixture *fixture)
         count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
     (void)closedir(entries);
     return count;
+}
+
+size_t cache_fixture_files(const struct cache_fixture *fixture)
+{
+    return cache_fixture_entries(fixture, "objects");
 }
 
 static void assert_read(struct byte_source *source, const uint8_t *bytes, size_t size,

@@ -34,10 +34,13 @@ void cache_fixture_restart(struct cache_fixture *fixture);
 /** Opens the image without an observer; the test fails when that fails. */
 struct byte_source *cache_fixture_source(struct cache_fixture *fixture);
 
-/** The path of the object of `record` below `dir`; the caller frees it. */
+/** The path of the data of the object of `record`, complete; the caller frees it. */
 char *cache_fixture_object(const struct cache_fixture *fixture, const struct image_record *record);
 
-/** Files in the objects directory, temporary ones included. */
+/** Entries of a directory of the cache, whatever they are. */
+size_t cache_fixture_entries(const struct cache_fixture *fixture, const char *place);
+
+/** The same of "objects": complete objects, that is. */
 size_t cache_fixture_files(const struct cache_fixture *fixture);
 
 /** The source gives exactly these bytes, read in one piece and in odd ones. */

@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 
+#define INODE 4711
 #define SIZE (2 * MIB + 5000)
 
 /* What a reader reads through and tells. */
@@ -25,10 +26,11 @@ static void damage_clear_cleanup(struct damage *damage)
     checked_blocks_free(damage->blocks);
 }
 
-static void note_damage(void *context, struct cache_object *object)
+static void note_damage(void *context, struct cache_object *object, uint64_t inode)
 {
     struct damage *damage = context;
 
+    assert_int_equal(inode, INODE);
     damage->calls++;
     damage->object = object;
 }
@@ -51,7 +53,7 @@ static struct cache_object *object_of(struct secure_arena *arena, const uint8_t 
 static struct byte_source *reader_of(struct cache_object *object, struct byte_source *file,
                                      struct damage *damage)
 {
-    const struct damage_listener listener = {note_damage, damage};
+    const struct damage_listener listener = {note_damage, damage, INODE};
     struct byte_source *source = NULL;
     struct error err = ERROR_INIT;
 

@@ -14,27 +14,41 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-/* --- a disk that fills up: write(2) goes through this (the linker's --wrap) --- */
+/* --- a disk that fills up: what writes goes through this (the linker's --wrap) --- */
 
 ssize_t __real_write(int fd, const void *bytes, size_t size);
 ssize_t __wrap_write(int fd, const void *bytes, size_t size);
+ssize_t __real_pwrite64(int fd, const void *bytes, size_t size, off_t offset);
+ssize_t __wrap_pwrite64(int fd, const void *bytes, size_t size, off_t offset);
 
 static atomic_size_t disk_bytes_left = SIZE_MAX;
 
-ssize_t __wrap_write(int fd, const void *bytes, size_t size)
+/* How many of `size` bytes the disk takes; 0 when it is full. */
+static size_t take_of_disk(int fd, size_t size)
 {
     struct stat status;
     size_t left = atomic_load(&disk_bytes_left);
 
     if (left == SIZE_MAX || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode))
-        return __real_write(fd, bytes, size);
-    if (left == 0) {
-        errno = ENOSPC;
-        return -1;
-    }
+        return size;
     size = size < left ? size : left;
     atomic_store(&disk_bytes_left, left - size);
-    return __real_write(fd, bytes, size);
+    errno = ENOSPC;
+    return size;
+}
+
+ssize_t __wrap_write(int fd, const void *bytes, size_t size)
+{
+    const size_t taken = take_of_disk(fd, size);
+
+    return taken == 0 && size > 0 ? -1 : __real_write(fd, bytes, taken);
+}
+
+ssize_t __wrap_pwrite64(int fd, const void *bytes, size_t size, off_t offset)
+{
+    const size_t taken = take_of_disk(fd, size);
+
+    return taken == 0 && size > 0 ? -1 : __real_pwrite64(fd, bytes, taken, offset);
 }
 
 /* --- helpers --- */
@@ -262,6 +276,7 @@ static void a_full_disk_is_no_space_and_leaves_nothing(void **state)
         assert_int_equal(err.errnum, ENOSPC);
         assert_aborted(&observed);
         assert_int_equal(cache_fixture_files(fixture), 0);
+        assert_int_equal(cache_fixture_entries(fixture, "partial"), 0);
     }
     assert_opens_soundly(fixture);
 }
@@ -287,7 +302,7 @@ static void an_arena_that_is_full_is_exhausted_and_leaves_nothing(void **state)
     assert_opens_soundly(fixture);
 }
 
-static void a_cancelled_fetch_leaves_nothing(void **state)
+static void a_cancelled_fetch_publishes_nothing(void **state)
 {
     struct cache_fixture *fixture = *state;
     CLEANUP(memory_sink_record) struct memory_sink_record observed = {0};
@@ -370,6 +385,7 @@ static void a_download_that_the_observer_refuses_at_its_end_is_not_kept(void **s
     assert_fails(ERROR_CORRUPT,
                  open_observed(fixture, fixture->record, &options, &observed, NULL, &err));
     assert_int_equal(cache_fixture_files(fixture), 0);
+    assert_int_equal(cache_fixture_entries(fixture, "partial"), 0);
     assert_opens_soundly(fixture);
     assert_int_equal(fake_image_service_downloads(fixture->images), 2);
 }
@@ -407,35 +423,63 @@ static void memory_is_held_for_a_bounded_number_of_images(void **state)
     assert_int_equal(fake_image_service_downloads(fixture->images), number);
 }
 
-static void a_directory_in_the_place_of_an_object_gives_way(void **state)
+static void an_object_of_which_nothing_is_left_gives_way(void **state)
 {
     struct cache_fixture *fixture = *state;
     CLEANUP(memory_free) char *path = cache_fixture_object(fixture, fixture->record);
 
+    *strrchr(path, '/') = '\0';
     assert_int_equal(mkdirat(temp_dir_fd(fixture->dir), path, 0700), 0);
     assert_opens_soundly(fixture);
 }
 
 /* --- another image behind the same id --- */
 
+/* Opens what OTHER bytes now are behind IMAGE_ID; the record of them. */
+static struct image_record *open_replaced(struct cache_fixture *fixture, const uint8_t *bytes)
+{
+    CLEANUP(byte_source_free) struct byte_source *source = NULL;
+    struct image_record *record = NULL;
+    struct error err = ERROR_INIT;
+
+    fake_image_service_put(fixture->images, IMAGE_ID, bytes, fixture->size);
+    assert_succeeds(image_service_get(fixture->images, IMAGE_ID, NULL, &record, &err));
+    assert_false(ciphertext_cache_has(fixture->cache, record));
+    assert_succeeds(ciphertext_cache_open(fixture->cache, record, NULL, NULL, &source, &err));
+    assert_source_is(source, bytes, fixture->size);
+    return record;
+}
+
 static void a_replaced_image_is_fetched_and_the_old_object_goes(void **state)
 {
     struct cache_fixture *fixture = *state;
     CLEANUP(memory_free) uint8_t *replaced = pseudo_random_bytes(99, fixture->size);
     CLEANUP(image_record_unref) struct image_record *record = NULL;
-    CLEANUP(byte_source_free) struct byte_source *old = cache_fixture_source(fixture);
-    CLEANUP(byte_source_free) struct byte_source *source = NULL;
-    struct error err = ERROR_INIT;
 
-    fake_image_service_put(fixture->images, IMAGE_ID, replaced, fixture->size);
-    assert_succeeds(image_service_get(fixture->images, IMAGE_ID, NULL, &record, &err));
-    assert_false(ciphertext_cache_has(fixture->cache, record));
-    assert_succeeds(ciphertext_cache_open(fixture->cache, record, NULL, NULL, &source, &err));
-    assert_source_is(source, replaced, fixture->size);
+    assert_opens_soundly(fixture);
+    record = open_replaced(fixture, replaced);
+    assert_true(ciphertext_cache_has(fixture->cache, record));
     assert_false(ciphertext_cache_has(fixture->cache, fixture->record));
     assert_int_equal(cache_fixture_files(fixture), 1);
-    /* Who opened the old one reads the old one to its end. */
+}
+
+/* What is open is never removed. */
+static void who_reads_a_replaced_image_reads_it_to_its_end(void **state)
+{
+    struct cache_fixture *fixture = *state;
+    CLEANUP(memory_free) uint8_t *replaced = pseudo_random_bytes(99, fixture->size);
+    CLEANUP(memory_free) uint8_t *again = pseudo_random_bytes(98, fixture->size);
+    CLEANUP(image_record_unref) struct image_record *second = NULL;
+    CLEANUP(image_record_unref) struct image_record *third = NULL;
+    struct byte_source *old = cache_fixture_source(fixture);
+
+    second = open_replaced(fixture, replaced);
+    assert_true(ciphertext_cache_has(fixture->cache, fixture->record));
     assert_source_is(old, fixture->bytes, fixture->size);
+    byte_source_free(old);
+    third = open_replaced(fixture, again);
+    assert_false(ciphertext_cache_has(fixture->cache, fixture->record));
+    assert_int_equal(cache_fixture_files(fixture), 1);
 }
 
 static void images_do_not_push_one_another_out(void **state)
@@ -509,14 +553,15 @@ int main(void)
         with_cache(a_download_that_fails_is_not_published),
         with_cache(a_full_disk_is_no_space_and_leaves_nothing),
         with_cache(an_arena_that_is_full_is_exhausted_and_leaves_nothing),
-        with_cache(a_cancelled_fetch_leaves_nothing),
+        with_cache(a_cancelled_fetch_publishes_nothing),
         with_cache(an_observer_that_fails_does_not_harm_a_known_object),
         with_cache(an_observer_that_fails_does_not_harm_an_object_on_disk),
         with_cache(an_observer_that_fails_while_fetching_leaves_a_sound_cache),
         with_cache(a_download_that_the_observer_refuses_at_its_end_is_not_kept),
         with_cache(memory_is_held_for_a_bounded_number_of_images),
-        with_cache(a_directory_in_the_place_of_an_object_gives_way),
+        with_cache(an_object_of_which_nothing_is_left_gives_way),
         with_cache(a_replaced_image_is_fetched_and_the_old_object_goes),
+        with_cache(who_reads_a_replaced_image_reads_it_to_its_end),
         with_cache(images_do_not_push_one_another_out),
         with_cache(usage_counts_what_is_stored),
         with_cache(space_is_that_of_the_filesystem_below),

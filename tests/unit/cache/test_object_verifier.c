@@ -8,10 +8,26 @@
 #include "support/pseudo_random.h"
 #include "support/testing.h"
 
+#include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #define ID "11111111-2222-4333-8444-555555555555"
 #define SIZE (2 * MIB + 1000)
+
+/* Threads are started through this (the linker's --wrap), so that a test can run out of them. */
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*function)(void *), void *argument);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*function)(void *), void *argument);
+
+static bool has_threads = true;
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*function)(void *), void *argument)
+{
+    return has_threads ? __real_pthread_create(thread, attributes, function, argument) : EAGAIN;
+}
 
 static const struct memory_sink_options well_behaved;
 
@@ -22,8 +38,22 @@ struct set_up {
     struct memory_sink_record file;
     struct memory_sink_record observed;
     struct byte_sink *observer;
+    struct object_metadata expected;
+    _Atomic uint64_t progress;
     struct object_verifier *verifier;
 };
+
+/* A verifier for a record, as a command has it: without an arena, so without tags. */
+static int new_plain(const struct image_record *record, bool require_hash, struct byte_sink *file,
+                     struct object_verifier **ret, struct error *err)
+{
+    struct object_metadata expected;
+    const struct object_verifier_parts parts = {
+        .expected = &expected, .require_hash = require_hash, .file = file};
+
+    object_metadata_of(record, &expected);
+    return object_verifier_new(&parts, ret, err);
+}
 
 static void set_up(struct set_up *set, struct secure_arena *arena,
                    const struct memory_sink_options *file,
@@ -35,9 +65,15 @@ static void set_up(struct set_up *set, struct secure_arena *arena,
     set->bytes = pseudo_random_bytes(1, SIZE);
     set->record = fake_image_record_hashed(ID, set->bytes, SIZE, "sha256");
     set->observer = observer == NULL ? NULL : memory_sink_new(&set->observed, observer);
-    assert_succeeds(object_verifier_new(set->record, true, arena,
-                                        file == NULL ? NULL : memory_sink_new(&set->file, file),
-                                        set->observer, &set->verifier, &err));
+    object_metadata_of(set->record, &set->expected);
+    const struct object_verifier_parts parts = {
+        .expected = &set->expected,
+        .require_hash = true,
+        .arena = arena,
+        .file = file == NULL ? NULL : memory_sink_new(&set->file, file),
+        .observer = set->observer,
+        .progress = &set->progress};
+    assert_succeeds(object_verifier_new(&parts, &set->verifier, &err));
 }
 
 static void tear_down(struct set_up *set)
@@ -83,7 +119,9 @@ static void right_bytes_reach_file_and_observer_and_are_tagged(void **state)
     assert_succeeds(feed(&set, set.bytes, SIZE, &err));
     assert_int_equal(set.file.commits, 0);
     assert_int_equal(set.observed.commits, 0);
+    assert_int_equal(set.progress, SIZE);
     assert_succeeds(commit(&set, &err));
+    assert_int_equal(object_verifier_verdict(set.verifier), OBJECT_NOT_JUDGED);
     assert_int_equal(set.file.size, SIZE);
     assert_memory_equal(set.file.bytes, set.bytes, SIZE);
     assert_int_equal(set.observed.size, SIZE);
@@ -115,8 +153,10 @@ static void bytes_from_disk_need_no_file_and_no_observer(void **state)
     tear_down(&set);
 }
 
-static void assert_undone(struct set_up *set)
+static void assert_undone(struct set_up *set, enum object_verdict verdict)
 {
+    if (set->verifier != NULL)
+        assert_int_equal(object_verifier_verdict(set->verifier), verdict);
     assert_int_equal(set->file.commits, 0);
     assert_int_equal(set->file.aborts, 1);
     assert_int_equal(set->observed.commits, 0);
@@ -133,7 +173,7 @@ static void wrong_bytes_fail_the_commit_and_undo_everything(void **state)
     set.bytes[MIB + 7] ^= 1;
     assert_succeeds(feed(&set, set.bytes, SIZE, &err));
     assert_fails(ERROR_CORRUPT, commit(&set, &err));
-    assert_undone(&set);
+    assert_undone(&set, OBJECT_MISMATCH);
 }
 
 static void too_few_bytes_fail_the_commit(void **state)
@@ -147,7 +187,7 @@ static void too_few_bytes_fail_the_commit(void **state)
         set_up(&set, *state, &well_behaved, &well_behaved);
         assert_succeeds(feed(&set, set.bytes, sizes[i], &err));
         assert_fails(ERROR_CORRUPT, commit(&set, &err));
-        assert_undone(&set);
+        assert_undone(&set, OBJECT_MISMATCH);
     }
 }
 
@@ -163,7 +203,7 @@ static void too_many_bytes_fail_the_write(void **state)
                  byte_sink_write(object_verifier_sink(set.verifier), "x", 1, NULL, &err));
     assert_true(set.file.size <= SIZE);
     assert_true(set.observed.size <= SIZE);
-    assert_undone(&set);
+    assert_undone(&set, OBJECT_MISMATCH);
 }
 
 static void freeing_without_commit_undoes_everything(void **state)
@@ -175,7 +215,7 @@ static void freeing_without_commit_undoes_everything(void **state)
     assert_succeeds(feed(&set, set.bytes, 100, &err));
     object_verifier_free(steal(&set.verifier));
     assert_int_equal(set.file.frees, 1);
-    assert_undone(&set);
+    assert_undone(&set, OBJECT_NOT_JUDGED);
     object_verifier_free(NULL);
 }
 
@@ -189,7 +229,7 @@ static void a_file_that_fails_undoes_everything(void **state)
 
     set_up(&set, *state, &full, &well_behaved);
     assert_fails(ERROR_NO_SPACE, feed(&set, set.bytes, SIZE, &err));
-    assert_undone(&set);
+    assert_undone(&set, OBJECT_NOT_JUDGED);
     set_up(&set, *state, &uncommitted, &well_behaved);
     assert_succeeds(feed(&set, set.bytes, SIZE, &err));
     assert_fails(ERROR_NO_SPACE, commit(&set, &err));
@@ -207,7 +247,7 @@ static void an_observer_that_fails_ends_the_pass_with_its_error(void **state)
 
     set_up(&set, *state, &well_behaved, &full);
     assert_fails(ERROR_UNSUPPORTED, feed(&set, set.bytes, SIZE, &err));
-    assert_undone(&set);
+    assert_undone(&set, OBJECT_REFUSED);
 }
 
 /* The observer first: bytes that it refuses are not worth storing. */
@@ -220,6 +260,7 @@ static void an_observer_that_refuses_the_end_comes_before_the_file(void **state)
     set_up(&set, *state, &well_behaved, &refuses);
     assert_succeeds(feed(&set, set.bytes, SIZE, &err));
     assert_fails(ERROR_CORRUPT, commit(&set, &err));
+    assert_int_equal(object_verifier_verdict(set.verifier), OBJECT_REFUSED);
     assert_int_equal(set.file.commits, 0);
     assert_int_equal(set.file.aborts, 1);
     assert_int_equal(set.observed.aborts, 1);
@@ -235,9 +276,9 @@ static void a_refused_record_still_frees_the_file(void **state)
     struct object_verifier *verifier = NULL;
     struct error err = ERROR_INIT;
 
+    (void)state;
     assert_fails(ERROR_UNSUPPORTED,
-                 object_verifier_new(record, true, *state, memory_sink_new(&file, NULL), NULL,
-                                     &verifier, &err));
+                 new_plain(record, true, memory_sink_new(&file, NULL), &verifier, &err));
     assert_null(verifier);
     assert_int_equal(file.aborts, 1);
     assert_int_equal(file.frees, 1);
@@ -251,8 +292,8 @@ static void an_empty_object_is_verified_too(void **state)
     CLEANUP(object_verifier_free) struct object_verifier *verifier = NULL;
     struct error err = ERROR_INIT;
 
-    assert_succeeds(object_verifier_new(record, true, *state, memory_sink_new(&file, NULL), NULL,
-                                        &verifier, &err));
+    (void)state;
+    assert_succeeds(new_plain(record, true, memory_sink_new(&file, NULL), &verifier, &err));
     assert_succeeds(byte_sink_commit(object_verifier_sink(verifier), NULL, &err));
     assert_int_equal(file.commits, 1);
     assert_int_equal(file.size, 0);
@@ -266,9 +307,72 @@ static void an_upper_case_digest_is_the_same_digest(void **state)
     CLEANUP(object_verifier_free) struct object_verifier *verifier = NULL;
     struct error err = ERROR_INIT;
 
-    assert_succeeds(object_verifier_new(record, true, *state, NULL, NULL, &verifier, &err));
+    (void)state;
+    assert_succeeds(new_plain(record, true, NULL, &verifier, &err));
     assert_succeeds(byte_sink_write(object_verifier_sink(verifier), "abc", 3, NULL, &err));
     assert_succeeds(byte_sink_commit(object_verifier_sink(verifier), NULL, &err));
+}
+
+/* For whoever will not read. */
+static void without_an_arena_no_tags_are_made(void **state)
+{
+    CLEANUP(image_record_unref)
+    struct image_record *record = fake_image_record_hashed(ID, "abc", 3, "sha512");
+    CLEANUP(object_verifier_free) struct object_verifier *verifier = NULL;
+    struct error err = ERROR_INIT;
+
+    (void)state;
+    assert_succeeds(new_plain(record, true, NULL, &verifier, &err));
+    assert_true(object_verifier_has_hash(verifier));
+    assert_succeeds(byte_sink_write(object_verifier_sink(verifier), "abc", 3, NULL, &err));
+    assert_succeeds(byte_sink_commit(object_verifier_sink(verifier), NULL, &err));
+    assert_null(object_verifier_take_tags(verifier));
+}
+
+/* Threads do not start at will: then the caller's thread does all. */
+static void a_shortage_of_threads_is_no_obstacle(void **state)
+{
+    struct error err = ERROR_INIT;
+    struct set_up set;
+
+    has_threads = false;
+    set_up(&set, *state, &well_behaved, &well_behaved);
+    has_threads = true;
+    assert_succeeds(feed(&set, set.bytes, SIZE, &err));
+    assert_succeeds(commit(&set, &err));
+    tear_down(&set);
+    has_threads = false;
+    set_up(&set, *state, &well_behaved, &well_behaved);
+    has_threads = true;
+    set.bytes[SIZE - 1] ^= 1;
+    assert_succeeds(feed(&set, set.bytes, SIZE, &err));
+    assert_fails(ERROR_CORRUPT, commit(&set, &err));
+    assert_undone(&set, OBJECT_MISMATCH);
+}
+
+static void what_nothing_can_prove_is_told(void **state)
+{
+    static const struct {
+        const char *algorithm, *value;
+        bool has_proof; /* where none is required: the checksum */
+    } records[] = {{NULL, NULL, true}, {"sha512", NULL, true}, {"blake2b", "00", true}};
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(records); i++) {
+        CLEANUP(image_record_unref)
+        struct image_record *record =
+            fake_image_record(ID, "abc", 3, records[i].algorithm, records[i].value);
+        CLEANUP(object_verifier_free) struct object_verifier *verifier = NULL;
+        struct object_metadata expected;
+        struct error err = ERROR_INIT;
+
+        object_metadata_of(record, &expected);
+        assert_fails(ERROR_UNSUPPORTED, object_verifier_can_prove(&expected, true, &err));
+        assert_fails(ERROR_UNSUPPORTED, new_plain(record, true, NULL, &verifier, &err));
+        assert_succeeds(object_verifier_can_prove(&expected, false, &err));
+        assert_succeeds(new_plain(record, false, NULL, &verifier, &err));
+        assert_int_equal(object_verifier_has_hash(verifier), records[i].has_proof);
+    }
 }
 
 int main(void)
@@ -286,6 +390,9 @@ int main(void)
         cmocka_unit_test(a_refused_record_still_frees_the_file),
         cmocka_unit_test(an_empty_object_is_verified_too),
         cmocka_unit_test(an_upper_case_digest_is_the_same_digest),
+        cmocka_unit_test(without_an_arena_no_tags_are_made),
+        cmocka_unit_test(a_shortage_of_threads_is_no_obstacle),
+        cmocka_unit_test(what_nothing_can_prove_is_told),
     };
 
     return cmocka_run_group_tests(tests, crypto_arena_open, crypto_arena_close);

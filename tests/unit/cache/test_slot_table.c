@@ -65,31 +65,24 @@ static void assert_remembers(struct slot_table *table, const struct cache_object
     assert_ptr_equal(object, expected);
 }
 
-static void whoever_forgets_an_object_gets_a_free_turn(void **state)
+static void a_forgotten_object_is_remembered_no_more(void **state)
 {
     struct slot_table *table = *state;
     CLEANUP(cache_object_unref) struct cache_object *object = remember_object(table);
-    struct slot *slot;
 
     assert_remembers(table, object);
-    slot_table_forget(table, object, &slot);
-    assert_non_null(slot);
+    slot_table_forget(table, object);
     assert_remembers(table, NULL);
-    assert_turn_is_taken(table);
-    slot_table_release(table, slot, NULL);
     slot_table_release(table, take_turn(table), NULL);
 }
 
-/* Its file may be the new one of whoever has the turn. */
-static void but_no_turn_that_another_one_has(void **state)
+static void forgetting_needs_no_turn_and_takes_none(void **state)
 {
     struct slot_table *table = *state;
     CLEANUP(cache_object_unref) struct cache_object *object = remember_object(table);
     struct slot *others = take_turn(table);
-    struct slot *slot;
 
-    slot_table_forget(table, object, &slot);
-    assert_null(slot);
+    slot_table_forget(table, object);
     assert_remembers(table, NULL);
     assert_turn_is_taken(table);
     slot_table_release(table, others, NULL);
@@ -101,10 +94,8 @@ static void an_object_that_was_replaced_is_not_forgotten(void **state)
     struct slot_table *table = *state;
     CLEANUP(cache_object_unref) struct cache_object *old = remember_object(table);
     CLEANUP(cache_object_unref) struct cache_object *object = remember_object(table);
-    struct slot *slot;
 
-    slot_table_forget(table, old, &slot);
-    assert_null(slot);
+    slot_table_forget(table, old);
     assert_remembers(table, object);
 }
 
@@ -113,8 +104,8 @@ static void an_object_that_was_replaced_is_not_forgotten(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        test(whoever_forgets_an_object_gets_a_free_turn),
-        test(but_no_turn_that_another_one_has),
+        test(a_forgotten_object_is_remembered_no_more),
+        test(forgetting_needs_no_turn_and_takes_none),
         test(an_object_that_was_replaced_is_not_forgotten),
     };
 

@@ -17,6 +17,7 @@
 #define ABC_SHA512                                                                                 \
     "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"                             \
     "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"
+#define OBJECT_NAME IMAGE_ID "." ABC_SHA512
 
 DEFINE_CLEANUP(struct json_object, json_object_put)
 
@@ -250,6 +251,20 @@ static struct json_object *overview(const struct images_test *test)
     return parse_output(run);
 }
 
+/* A cache in which the image is complete (contrib/doc/cache-format.md). */
+static void write_cached_object(const struct images_test *test)
+{
+    static const char *const directories[] = {"cache",         "cache/objects",
+                                              "cache/partial", "cache/quarantine",
+                                              "cache/trash",   "cache/objects/" OBJECT_NAME};
+
+    for (size_t i = 0; i < ELEMENTS_OF(directories); i++)
+        assert_int_equal(mkdirat(temp_dir_fd(test->dir), directories[i], 0700), 0);
+    temp_dir_write(test->dir, "cache/format", "glancefs-cache 1\n", 17);
+    temp_dir_write(test->dir, "cache/objects/" OBJECT_NAME "/data", "abc", 3);
+    temp_dir_write(test->dir, "cache/objects/" OBJECT_NAME "/meta.json", "{}", 2);
+}
+
 static void the_overview_tells_of_key_and_cache(void **state)
 {
     CLEANUP(program_run_free) struct program_run *gpg = NULL;
@@ -281,9 +296,7 @@ static void the_overview_tells_of_key_and_cache(void **state)
 
     (void)mkdirat(temp_dir_fd(test.dir), "cloud/secrets", 0700);
     temp_dir_write(test.dir, "cloud/secrets/" KEY_ID ".payload", "key", 3);
-    (void)mkdirat(temp_dir_fd(test.dir), "cache", 0700);
-    (void)mkdirat(temp_dir_fd(test.dir), "cache/objects", 0700);
-    temp_dir_write(test.dir, "cache/objects/" IMAGE_ID "." ABC_SHA512, "abc", 3);
+    write_cached_object(&test);
     after = overview(&test);
     image = json_object_array_get_idx(after, 0);
     assert_string_equal(text_of(image, "key"), "ok");

@@ -217,7 +217,8 @@ static void a_wrong_passphrase_is_refused_and_not_remembered(void **state)
 /* Changes the last byte of the one object in the cache. */
 static void damage_cached_object(struct view_bed *bed)
 {
-    CLEANUP(memory_free) char *pattern = temp_dir_join(bed->dir, "cache/objects/" IMAGE_ID "*");
+    CLEANUP(memory_free)
+    char *pattern = temp_dir_join(bed->dir, "cache/objects/" IMAGE_ID "*/data");
     CLEANUP(fd_close) int fd = -1;
     glob_t found;
     uint8_t byte;

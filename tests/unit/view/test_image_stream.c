@@ -173,7 +173,7 @@ static void damage_copy(struct view_bed *bed, size_t at)
     assert_non_null(directory);
     while ((entry = readdir(directory)) != NULL)
         if (path == NULL && entry->d_name[0] != '.')
-            assert_true(asprintf(&path, "%s/%s", objects, entry->d_name) > 0);
+            assert_true(asprintf(&path, "%s/%s/data", objects, entry->d_name) > 0);
     (void)closedir(directory);
     assert_non_null(path);
     fd = open(path, O_RDWR | O_CLOEXEC);
