@@ -192,7 +192,13 @@ DEFINE_CLEANUP(struct read_stream, read_stream_close)
  *     version, cloud           strings
  *     verify                   "first" or "stream"
  *     uptime_seconds           number
- *     cache                    {objects, stored_bytes}; null when its disk cannot be read
+ *     cache                    {objects, stored_bytes, partial_objects, partial_bytes, reserved_bytes,
+ *                              quarantined_objects, quarantined_bytes, staged_bytes, max_size_bytes,
+ *                              min_free_bytes, filesystem_bytes, free_bytes, evictions, evicted_bytes,
+ *                              unknown_entries, downloads}: see struct ciphertext_cache_usage; null
+ *                              when its disk cannot be read. `max_size_bytes` is null without a limit.
+ *                              `downloads`: [{image, done_bytes, total_bytes}] under way, be it in
+ *                              another process; `total_bytes` is null while it is not known
  *     memory                   {capacity_bytes, used_bytes, peak_bytes} of the locked arena
  *     streams                  [{image, position, size, verified}] open now; `size` is null while it is
  *                              not known

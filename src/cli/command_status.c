@@ -139,19 +139,34 @@ static void show_counters(struct json_object *counters)
                  number_of(counters, "failed_reads"));
 }
 
+static void show_cache(struct json_object *cache)
+{
+    const uint64_t maximum = number_of(cache, "max_size_bytes");
+    const uint64_t aside = number_of(cache, "quarantined_objects");
+    char bytes[32];
+
+    (void)printf("cache     %" PRIu64 " images, %s", number_of(cache, "objects"),
+                 size_text(number_of(cache, "stored_bytes"), bytes));
+    if (maximum > 0)
+        (void)printf(" of at most %s", size_text(maximum, bytes));
+    if (aside > 0)
+        (void)printf("; %" PRIu64 " set aside as damaged, %s", aside,
+                     size_text(number_of(cache, "quarantined_bytes"), bytes));
+    (void)printf("\n");
+    show_images(cache, "downloads", "fetching", "done_bytes", "total_bytes");
+}
+
 static void show(struct json_object *status)
 {
     const uint64_t uptime = number_of(status, "uptime_seconds");
     struct json_object *memory = json_object_object_get(status, "memory");
-    struct json_object *cache = json_object_object_get(status, "cache");
     char first[SIZE_TEXT_BYTES];
     char second[SIZE_TEXT_BYTES];
 
     (void)printf("glancefs  %s, up %" PRIu64 " h %" PRIu64 " min %" PRIu64 " s\n",
                  text_of(status, "version"), uptime / 3600, uptime / 60 % 60, uptime % 60);
     (void)printf("cloud     %s\n", text_of(status, "cloud"));
-    (void)printf("cache     %" PRIu64 " images, %s\n", number_of(cache, "objects"),
-                 size_text(number_of(cache, "stored_bytes"), first));
+    show_cache(json_object_object_get(status, "cache"));
     (void)printf("memory    %s locked of at most %s\n",
                  size_text(number_of(memory, "used_bytes"), first),
                  size_text(number_of(memory, "capacity_bytes"), second));

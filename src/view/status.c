@@ -21,6 +21,60 @@ static void add_number(struct json_object *object, const char *name, uint64_t va
     add(object, name, json_object_new_uint64(value));
 }
 
+/* Where there is no limit, or no size yet, null. */
+static void add_known(struct json_object *object, const char *name, uint64_t value)
+{
+    if (value == UINT64_MAX)
+        add(object, name, NULL);
+    else
+        add_number(object, name, value);
+}
+
+static void add_usage(struct json_object *object, const struct ciphertext_cache_usage *usage)
+{
+    add_number(object, "objects", usage->objects);
+    add_number(object, "stored_bytes", usage->stored_bytes);
+    add_number(object, "partial_objects", usage->partial_objects);
+    add_number(object, "partial_bytes", usage->partial_bytes);
+    add_number(object, "reserved_bytes", usage->reserved_bytes);
+    add_number(object, "quarantined_objects", usage->quarantined_objects);
+    add_number(object, "quarantined_bytes", usage->quarantined_bytes);
+    add_number(object, "staged_bytes", usage->staged_bytes);
+    add_known(object, "max_size_bytes", usage->max_size_bytes);
+    add_number(object, "min_free_bytes", usage->min_free_bytes);
+    add_number(object, "filesystem_bytes", usage->filesystem_bytes);
+    add_number(object, "free_bytes", usage->free_bytes);
+    add_number(object, "evictions", usage->evictions);
+    add_number(object, "evicted_bytes", usage->evicted_bytes);
+    add_number(object, "unknown_entries", usage->unknown_entries);
+}
+
+static void add_download(struct json_object *downloads, const struct cached_object *download)
+{
+    struct json_object *object = json_object_new_object();
+
+    add(object, "image", json_object_new_string(download->image_id));
+    add_number(object, "done_bytes", download->data_bytes);
+    add_known(object, "total_bytes", download->total_bytes);
+    (void)json_object_array_add(downloads, object);
+}
+
+/* Those that somebody has in hand, be it another process. */
+static struct json_object *downloads_array(struct ciphertext_cache *cache)
+{
+    CLEANUP(cached_object_list_free) struct cached_object_list *downloads = NULL;
+    struct error ignored = ERROR_INIT;
+    struct json_object *array;
+
+    if (ciphertext_cache_list_downloads(cache, &downloads, &ignored) < 0)
+        return NULL;
+    array = json_object_new_array();
+    for (size_t i = 0; i < downloads->count; i++)
+        if (downloads->objects[i].in_use)
+            add_download(array, &downloads->objects[i]);
+    return array;
+}
+
 static struct json_object *cache_object(struct ciphertext_cache *cache)
 {
     struct ciphertext_cache_usage usage;
@@ -30,8 +84,8 @@ static struct json_object *cache_object(struct ciphertext_cache *cache)
     if (ciphertext_cache_usage(cache, &usage, &ignored) < 0)
         return NULL;
     object = json_object_new_object();
-    add_number(object, "objects", usage.objects);
-    add_number(object, "stored_bytes", usage.stored_bytes);
+    add_usage(object, &usage);
+    add(object, "downloads", downloads_array(cache));
     return object;
 }
 
