@@ -165,7 +165,8 @@ def followers_share_one_download_and_read_for_themselves(bed):
     streams = [open(bed.view(image), "rb", buffering=0) for _ in range(4)]
     for stream in streams:
         same_bytes(stream.read(MIB), DATA[:MIB], "the first megabyte")
-    equal(len(list((bed.cache / "objects").iterdir())), 1, "downloads")
+    [download] = status(bed)["cache"]["downloads"]
+    equal((download["image"], download["done_bytes"]), (image, 2 * MIB), "the download under way")
     stop_at(bed, image, None)
     for stream in streams:
         same_bytes(read_all(stream.fileno()), DATA[MIB:], "the rest")
@@ -177,8 +178,7 @@ def a_download_goes_on_when_nobody_reads(bed):
     image = bed.image(DATA)
     mount(bed)
     fd = os.open(bed.view(image), os.O_RDONLY)
-    bed.wait_for(lambda: status(bed)["cache"]["stored_bytes"] > SIZE and
-                 not list((bed.cache / "objects").glob(".*")), 10, "the whole image in the cache")
+    bed.wait_for(lambda: status(bed)["cache"]["stored_bytes"] > SIZE, 10, "the whole image in the cache")
     same_bytes(read_all(fd), DATA, "the bytes")
     os.close(fd)
 
@@ -192,7 +192,8 @@ def the_last_reader_that_leaves_ends_the_download(bed):
     os.close(fds[0])
     os.read(fds[1], MIB)
     os.close(fds[1])
-    bed.wait_for(lambda: not list((bed.cache / "objects").iterdir()), 10, "an empty cache")
+    bed.wait_for(lambda: not status(bed)["cache"]["downloads"], 10, "the end of the download")
+    equal(list((bed.cache / "objects").iterdir()), [], "complete objects")
     stop_at(bed, image, None)
     same_bytes(bed.view(image).read_bytes(), DATA, "the next reader's bytes")
 
