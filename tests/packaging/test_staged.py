@@ -84,6 +84,18 @@ def what_the_package_puts_in_etc_is_a_conffile(staging: Staging) -> None:
     expect(sorted(named) == there, f"conffiles are {named}, in /etc are {there}")
 
 
+def nobody_but_root_may_write_what_is_installed(staging: Staging) -> None:
+    for line in run(["dpkg-deb", "--contents", staging.package]).splitlines():
+        mode, owner, *_, name = line.split()
+        expect(owner == "root/root" and mode[1:] in ("rwxr-xr-x", "rw-r--r--"), f"{name} is {owner} {mode}")
+
+
+def the_changelog_is_of_this_version(staging: Staging) -> None:
+    version = run(["dpkg-deb", "--field", staging.package, "Version"]).strip()
+    first = (PROJECT / "contrib/packaging/changelog").read_text().splitlines()[0]
+    expect(f"({version})" in first, f"the package is {version}, its changelog begins with {first}")
+
+
 def its_scripts_refuse_what_they_do_not_know(staging: Staging) -> None:
     for name in ("postinst", "prerm", "postrm"):
         run([PROJECT / "contrib/packaging" / name, "nonsense"], expected=1)
@@ -160,6 +172,7 @@ def completion_asks_the_cloud_for_images(staging: Staging) -> None:
 
 TESTS = [an_installation_follows_the_fhs, an_installation_keeps_an_edited_configuration,
          another_prefix_holds_everything, the_package_names_its_dependencies,
-         what_the_package_puts_in_etc_is_a_conffile, its_scripts_refuse_what_they_do_not_know,
+         what_the_package_puts_in_etc_is_a_conffile, nobody_but_root_may_write_what_is_installed,
+         the_changelog_is_of_this_version, its_scripts_refuse_what_they_do_not_know,
          manual_pages_are_well_formed, the_apparmor_profile_is_sound, completion_offers_what_help_tells,
          completion_knows_where_it_is, completion_asks_the_cloud_for_images]
