@@ -61,6 +61,13 @@ int command_usage_error(const char *command, const char *format, ...)
     return EXIT_CODE_USAGE;
 }
 
+int command_prefix_image(struct error *err, const char *id)
+{
+    if (err->kind == ERROR_CANCELLED || strstr(err->message, id) != NULL)
+        return -1;
+    return error_prefix(err, "image %s", id);
+}
+
 void command_fold_id(char *id)
 {
     char folded[UUID_TEXT_BYTES];

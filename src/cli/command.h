@@ -31,9 +31,11 @@ struct command {
 
 /* One per command_<name>.c. */
 int command_attach(int argc, char **argv);
+int command_cache(int argc, char **argv);
 int command_commit(int argc, char **argv);
 int command_decrypt(int argc, char **argv);
 int command_encrypt(int argc, char **argv);
+int command_fetch(int argc, char **argv);
 int command_images(int argc, char **argv);
 int command_key(int argc, char **argv);
 int command_mount(int argc, char **argv);
@@ -50,6 +52,10 @@ int command_fail(const char *command, const struct error *err);
 /** Prints a usage error with a pointer to --help and gives EXIT_CODE_USAGE. */
 __attribute__((format(printf, 2, 3))) int command_usage_error(const char *command,
                                                               const char *format, ...);
+
+/** Puts "image <id>: " before the message unless that names the image already, as services do.
+ *  Returns -1. */
+int command_prefix_image(struct error *err, const char *id);
 
 /** Folds the UUID `id` to lower case in place, as services know it; any other text stays as it is,
  *  for the service to refuse. */

@@ -18,6 +18,8 @@ static const struct command commands[] = {
     {"commit", "seal a file that was written into a mount", command_commit},
     {"upload", "encrypt a file and make it an image", command_upload},
     {"uploads", "list, retry, drop and wait for what was written into a mount", command_uploads},
+    {"fetch", "fetch images into the cache before somebody wants them", command_fetch},
+    {"cache", "list, verify, evict and prune what is in the cache", command_cache},
     {"images", "list, show and add images of a cloud", command_images},
     {"key", "create or import a key in a cloud's key manager", command_key},
 };

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cache_prune.h"
+
+#include <string.h>
+
+/* What the image service says of an image that is in the cache. */
+enum verdict { VERDICT_CURRENT, VERDICT_GONE, VERDICT_CHANGED };
+
+static bool same_text(const char *known, const char *told)
+{
+    return strcmp(known, told == NULL ? "" : told) == 0;
+}
+
+static bool is_of(const struct cached_object *object, const struct image_record *record)
+{
+    uint64_t size;
+
+    return same_text(object->hash_algo, image_record_hash_algo(record)) &&
+           same_text(object->hash_value, image_record_hash_value(record)) &&
+           (!image_record_size(record, &size) || size == object->total_bytes);
+}
+
+/* An image that is deactivated, or not active yet, may come back with the same bytes. */
+static enum verdict judge(const struct image_record *record, const struct cached_object *objects,
+                          size_t count)
+{
+    const enum image_status status = image_record_status(record);
+
+    if (status == IMAGE_STATUS_DELETED || status == IMAGE_STATUS_PENDING_DELETE)
+        return VERDICT_GONE;
+    for (size_t i = 0; i < count; i++)
+        if (is_of(&objects[i], record))
+            return VERDICT_CURRENT;
+    return VERDICT_CHANGED;
+}
+
+static int ask(const struct cache_access *access, const struct cached_object *objects, size_t count,
+               struct cancel *cancel, enum verdict *ret, struct error *err)
+{
+    CLEANUP(image_record_unref) struct image_record *record = NULL;
+
+    if (image_service_get(access->session->cloud->images, objects[0].image_id, cancel, &record,
+                          err) == 0) {
+        *ret = judge(record, objects, count);
+        return 0;
+    }
+    if (err->kind != ERROR_NOT_FOUND)
+        return -1;
+    *ret = VERDICT_GONE;
+    return 0;
+}
+
+/* Somebody may have evicted it, or opened it, meanwhile. */
+static int remove_image(const struct cache_access *access, const char *image_id,
+                        uint64_t *ret_counter, struct cache_pruning *pruning, struct error *err)
+{
+    if (ciphertext_cache_evict(access->cache, image_id, &pruning->removed, err) == 0)
+        (*ret_counter)++;
+    else if (err->kind == ERROR_BUSY)
+        pruning->kept_images++;
+    else if (err->kind != ERROR_NOT_FOUND)
+        return -1;
+    return 0;
+}
+
+/* All objects of one image. False when asking has come to an end: *err says why. */
+static bool settle_image(const struct cache_access *access, const struct cached_object *objects,
+                         size_t count, struct cancel *cancel, struct cache_pruning *pruning,
+                         struct error *err)
+{
+    enum verdict verdict;
+
+    if (ask(access, objects, count, cancel, &verdict, err) < 0)
+        return false;
+    if (verdict == VERDICT_CURRENT)
+        return true;
+    return remove_image(access, objects[0].image_id,
+                        verdict == VERDICT_GONE ? &pruning->gone_images : &pruning->changed_images,
+                        pruning, err) == 0;
+}
+
+/* The list is sorted by image. */
+static size_t objects_of_image(const struct cached_object_list *list, size_t first)
+{
+    size_t count = 1;
+
+    while (first + count < list->count &&
+           strcmp(list->objects[first].image_id, list->objects[first + count].image_id) == 0)
+        count++;
+    return count;
+}
+
+static bool settle_all(const struct cache_access *access, const struct cached_object_list *list,
+                       struct cancel *cancel, struct cache_pruning *pruning)
+{
+    size_t count;
+
+    for (size_t i = 0; i < list->count; i += count) {
+        struct error err = ERROR_INIT;
+
+        count = objects_of_image(list, i);
+        if (!settle_image(access, &list->objects[i], count, cancel, pruning, &err)) {
+            pruning->unasked = err;
+            return false;
+        }
+    }
+    return true;
+}
+
+int cache_prune(struct cache_access *access, struct cancel *cancel, struct cache_pruning *ret,
+                struct error *err)
+{
+    CLEANUP(cached_object_list_free) struct cached_object_list *list = NULL;
+
+    *ret = (struct cache_pruning){.asked = false};
+    if (access->session != NULL) {
+        if (ciphertext_cache_list(access->cache, &list, err) < 0)
+            return -1;
+        ret->asked = settle_all(access, list, cancel, ret);
+    }
+    if (cancel_check(cancel, err) < 0)
+        return -1;
+    return ciphertext_cache_prune(access->cache, cancel, &ret->removed, err);
+}
