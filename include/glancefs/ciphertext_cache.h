@@ -63,6 +63,10 @@ struct ciphertext_cache_parts {
 int ciphertext_cache_new(const struct ciphertext_cache_parts *parts, struct ciphertext_cache **ret,
                          struct error *err);
 
+/** Starts the daemon's thread that keeps the limits, at once and from time to time. Nothing else here
+ *  starts a thread before it is asked for an image. */
+int ciphertext_cache_start(struct ciphertext_cache *cache, struct error *err);
+
 /** Releases; all sources opened from it must have been freed. NULL is allowed. */
 void ciphertext_cache_free(struct ciphertext_cache *cache);
 DEFINE_CLEANUP(struct ciphertext_cache, ciphertext_cache_free)

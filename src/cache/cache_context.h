@@ -22,7 +22,7 @@ struct ciphertext_cache {
     bool require_hash;
     struct cache_layout *layout;
     struct cache_space space;
-    struct cache_upkeep *upkeep; /* the daemon's; else NULL */
+    struct cache_upkeep *upkeep; /* NULL until it is started */
     struct worker_pool *transfers;
     struct checked_blocks *blocks;
     struct slot_table slots;

@@ -189,16 +189,6 @@ bool ciphertext_cache_remembers(struct ciphertext_cache *cache, const struct ima
 
 /* --- the cache as a whole --- */
 
-/* What only the daemon does: it comes first, and it stays. */
-static int start_daemon(struct ciphertext_cache *cache, struct error *err)
-{
-    if (cache->role != CACHE_DAEMON)
-        return 0;
-    if (object_store_tidy(cache->layout, err) < 0)
-        return -1;
-    return cache_upkeep_new(&cache->space, &cache->upkeep, err);
-}
-
 int ciphertext_cache_new(const struct ciphertext_cache_parts *parts, struct ciphertext_cache **ret,
                          struct error *err)
 {
@@ -217,10 +207,15 @@ int ciphertext_cache_new(const struct ciphertext_cache_parts *parts, struct ciph
         return -1;
     cache->space.layout = cache->layout;
     cache->space.limits = parts->limits;
-    if (start_daemon(cache, err) < 0)
+    if (parts->role == CACHE_DAEMON && object_store_tidy(cache->layout, err) < 0)
         return -1;
     *ret = steal(&cache);
     return 0;
+}
+
+int ciphertext_cache_start(struct ciphertext_cache *cache, struct error *err)
+{
+    return cache_upkeep_new(&cache->space, &cache->upkeep, err);
 }
 
 void ciphertext_cache_free(struct ciphertext_cache *cache)

@@ -90,6 +90,7 @@ static int build_layers(const struct mount_options *options, struct layers *laye
 static int start(const struct mount_options *options, struct layers *layers, struct error *err)
 {
     if (mount_sandbox_enter(options->config, layers->session->cloud, &layers->sandbox, err) < 0 ||
+        ciphertext_cache_start(layers->cache, err) < 0 ||
         upload_staging_start(layers->staging->staging, err) < 0)
         return -1;
     return mount_start(layers->mount, err);
