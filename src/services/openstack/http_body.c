@@ -164,10 +164,11 @@ static int check_head(struct http_body *body)
     return 0;
 }
 
+/* Whatever begins like the empty line ends the head for libcurl: what comes next is the body. */
 static size_t take_head(char *line, size_t one, size_t size, void *context)
 {
     struct http_body *body = context;
-    const bool is_end = size <= 2 && (line[0] == '\r' || line[0] == '\n');
+    const bool is_end = size > 0 && (line[0] == '\r' || line[0] == '\n');
 
     (void)one;
     if (is_end) {

@@ -134,6 +134,30 @@ static void endless_headers_are_refused(void **state)
     assert_message_has("endless headers");
 }
 
+/* libcurl takes any line that begins with a carriage return for the empty one. */
+static void a_head_that_ends_oddly_ends_all_the_same(void **state)
+{
+    static const char *const answers[] = {"HTTP/1.1 200 OK\r\n\rodd\r\nhunter2",
+                                          "HTTP/1.1 206 Partial Content\r\n\rodd\r\n456789"};
+    CLEANUP(http_response_clear) struct http_response response = HTTP_RESPONSE_INIT;
+    CLEANUP(memory_sink_record) struct memory_sink_record record = {0};
+    CLEANUP(byte_sink_free) struct byte_sink *sink = memory_sink_new(&record, NULL);
+    struct http_bed *bed = *state;
+    const char *url = http_bed_url(bed, "/");
+    const struct http_request secret = {
+        .url = url, .service = "Barbican", .has_secret_answer = true};
+    const struct http_request rest = {
+        .url = url, .service = "Glance", .download = sink, .offset = 4};
+    struct error err = ERROR_INIT;
+
+    http_bed_script(bed, answers, 2);
+    assert_succeeds(http_perform(bed->client, &secret, NULL, &response, &err));
+    assert_int_equal(secure_buffer_size(response.secret), 7);
+    assert_fails(ERROR_INVALID, http_perform(bed->client, &rest, NULL, &response, &err));
+    assert_message_has("another range");
+    assert_int_equal(record.size, 0);
+}
+
 static void a_token_that_is_none_is_refused(void **state)
 {
     CLEANUP(memory_free) char *endless = calloc(1, LIMIT_TOKEN_BYTES + 128);
@@ -421,6 +445,7 @@ int main(void)
         with_bed(a_refusal_of_endless_words_is_still_a_refusal),
         with_bed(a_refusal_that_is_cut_short_is_still_a_refusal),
         with_bed(endless_headers_are_refused),
+        with_bed(a_head_that_ends_oddly_ends_all_the_same),
         with_bed(a_token_that_is_none_is_refused),
         with_bed(a_service_that_says_nothing_is_a_timeout),
         with_bed(a_download_that_stalls_tells_what_was_delivered),
