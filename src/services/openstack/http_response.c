@@ -92,7 +92,7 @@ static void keep_range(struct http_head *head, const char *value, size_t size)
     head->range_start = first;
 }
 
-/* "HTTP/1.1 200 OK": 200. */
+/* "HTTP/1.1 200 OK": 200; 0 for a line that libcurl takes, but that has no such number. */
 static int status_of(const char *line, size_t size)
 {
     const char *space = memchr(line, ' ', size);
@@ -105,16 +105,17 @@ static int status_of(const char *line, size_t size)
             return 0;
         status = status * 10 + (*digit - '0');
     }
-    return status;
+    return status >= 100 ? status : 0;
 }
 
-static void start_anew(struct http_response *response, struct http_head *head, const char *line,
-                       size_t size)
+static int start_anew(struct http_response *response, struct http_head *head, const char *line,
+                      size_t size, struct error *err)
 {
     *head = (struct http_head){.bytes = head->bytes};
     secure_buffer_free(steal(&response->subject_token));
     response->request_id[0] = response->content_type[0] = '\0';
     response->status = status_of(line, size);
+    return response->status > 0 ? 0 : error_set(err, ERROR_INVALID, "answered without a status");
 }
 
 static size_t length_without_parameters(const char *value, size_t size)
@@ -136,10 +137,10 @@ int http_response_take_line(struct http_response *response, struct http_head *he
     if (head->bytes > HTTP_HEAD_LIMIT_BYTES)
         return error_set(err, ERROR_TOO_LARGE, "answered with endless headers");
     if (size > 5 && memcmp(line, "HTTP/", 5) == 0)
-        start_anew(response, head, line, size);
-    else if ((value = header_value("X-Subject-Token", line, size, &length)) != NULL)
+        return start_anew(response, head, line, size, err);
+    if ((value = header_value("X-Subject-Token", line, size, &length)) != NULL)
         return keep_token(response, arena, value, length, err);
-    else if ((value = header_value("x-openstack-request-id", line, size, &length)) != NULL)
+    if ((value = header_value("x-openstack-request-id", line, size, &length)) != NULL)
         keep_text(response->request_id, sizeof response->request_id, value, length);
     else if ((value = header_value("Content-Range", line, size, &length)) != NULL)
         keep_range(head, value, length);

@@ -18,8 +18,8 @@ struct http_head {
 
 /**
  * Takes one line (with its CRLF, no NUL) of a head. A status line starts anew: what came before was
- * an interim answer. X-Subject-Token goes to a secure_buffer in `arena`. ERROR_INVALID for a token
- * over LIMIT_TOKEN_BYTES or with bytes no header may have; ERROR_TOO_LARGE for an endless head.
+ * an interim answer. X-Subject-Token goes to a secure_buffer in `arena`. ERROR_INVALID for a status
+ * that is none, and for a token over LIMIT_TOKEN_BYTES or with bytes no header may have; ERROR_TOO_LARGE for an endless head.
  */
 int http_response_take_line(struct http_response *response, struct http_head *head,
                             struct secure_arena *arena, const char *line, size_t size,

@@ -91,9 +91,28 @@ static void every_success_is_one(void **state)
     }
 }
 
+static void a_status_line_without_a_status_is_refused(void **state)
+{
+    static const char *const lines[] = {"HTTP/ .11301\r\n", "HTTP/1.1  200 OK\r\n",
+                                        "HTTP/1.1 099 No\r\n", "HTTP/1.1 20\r\n", "HTTP/1.1\r\n"};
+    CLEANUP(http_response_clear) struct http_response response = HTTP_RESPONSE_INIT;
+    struct http_head head = {0};
+    struct error err;
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(lines); i++) {
+        assert_fails(ERROR_INVALID, http_response_take_line(&response, &head, NULL, lines[i],
+                                                            strlen(lines[i]), &err));
+        assert_message_has("without a status");
+    }
+    assert_succeeds(http_response_take_line(&response, &head, NULL, "HTTP/1.1 100 \r\n", 15, &err));
+    assert_int_equal(response.status, 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_status_line_without_a_status_is_refused),
         cmocka_unit_test(a_refusal_is_told_in_the_services_own_words),
         cmocka_unit_test(endless_words_are_cut_between_characters_and_the_request_stays),
         cmocka_unit_test(a_quiet_answer_is_not_quoted),
