@@ -42,11 +42,12 @@ const char *cache_place_name(enum cache_place place)
 static bool is_newer_format(const char *text)
 {
     const size_t word = sizeof FORMAT_WORD - 1;
-    const char *number = text + word;
+    const char *number;
     size_t digits;
 
     if (strncmp(text, FORMAT_WORD, word) != 0)
         return false;
+    number = text + word;
     digits = strspn(number, "0123456789");
     return digits > 0 && number[0] != '0' && number[digits] == '\n' &&
            (digits > 1 || number[0] > '1');
