@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -148,21 +147,6 @@ static uint64_t whole_bytes(const struct object_metadata *metadata, uint64_t blo
     return whole - whole % block;
 }
 
-/* What the download will take beyond what it has, or has been promised, already. */
-static uint64_t missing_bytes(const struct survey *survey, const struct partial_object *partial,
-                              const struct object_metadata *metadata)
-{
-    const uint64_t whole = whole_bytes(metadata, survey->state.block_bytes);
-
-    for (size_t i = 0; i < survey->list->count; i++) {
-        const struct stored_object *object = &survey->list->objects[i];
-
-        if (object->place == CACHE_PLACE_PARTIAL && strcmp(object->name, partial->name) == 0)
-            return whole > object->disk_bytes ? whole - object->disk_bytes : 0;
-    }
-    return whole;
-}
-
 static int no_room(const struct cache_space *space, const struct survey *survey, uint64_t need,
                    uint64_t could_go, struct error *err)
 {
@@ -189,7 +173,7 @@ static int try_reserve(struct cache_space *space, struct partial_object *partial
 
     if (survey_begin(space, now, cancel, &survey, err) < 0)
         return -1;
-    need = missing_bytes(&survey, partial, metadata);
+    need = whole_bytes(metadata, survey.state.block_bytes);
     excess = space_policy_excess(&space->limits, &survey.state, survey.list, need);
     if (excess > 0) {
         could_go = evictable(space, &survey, excess);
