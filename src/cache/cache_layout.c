@@ -53,6 +53,11 @@ static bool is_newer_format(const char *text)
            (digits > 1 || number[0] > '1');
 }
 
+static int refuse_format(struct error *err)
+{
+    return error_set(err, ERROR_CORRUPT, "its file \"" FORMAT "\" is damaged, or none of ours");
+}
+
 static int judge_format(const char *text, size_t size, struct error *err)
 {
     if (size == sizeof FORMAT_TEXT - 1 && memcmp(text, FORMAT_TEXT, size) == 0)
@@ -61,7 +66,7 @@ static int judge_format(const char *text, size_t size, struct error *err)
         return error_set(err, ERROR_UNSUPPORTED,
                          "it was written by a newer glancefs; this one knows format version %d",
                          CACHE_FORMAT_VERSION);
-    return error_set(err, ERROR_CORRUPT, "its file \"" FORMAT "\" is damaged, or none of ours");
+    return refuse_format(err);
 }
 
 /* *ret_is_there is false when there is no such file. */
@@ -78,7 +83,7 @@ static int check_format(int root_fd, bool *ret_is_there, struct error *err)
     if (!*ret_is_there)
         return 0;
     if (reason.kind == ERROR_TOO_LARGE || reason.kind == ERROR_INVALID || reason.errnum == ELOOP)
-        return judge_format("", 0, err);
+        return refuse_format(err);
     *err = reason;
     return -1;
 }
