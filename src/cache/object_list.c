@@ -37,8 +37,8 @@ static bool look_at_file(int place_fd, const char *entry, const char *name, stru
 {
     char path[CACHE_OBJECT_NAME_BYTES + sizeof "/" OBJECT_METADATA];
 
-    (void)snprintf(path, sizeof path, "%s/%s", entry, name);
-    return fstatat(place_fd, path, ret, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(ret->st_mode);
+    return (size_t)snprintf(path, sizeof path, "%s/%s", entry, name) < sizeof path &&
+           fstatat(place_fd, path, ret, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(ret->st_mode);
 }
 
 /* What a download may still take without anybody else's knowing. */
@@ -67,7 +67,8 @@ static bool look_at_object(const struct cache_layout *layout, enum cache_place p
         return false;
     *ret = (struct stored_object){.place = place, .disk_bytes = disk_bytes_of(&itself)};
     ret->last_used = itself.st_mtim.tv_sec;
-    (void)snprintf(ret->name, sizeof ret->name, "%s", name);
+    if ((size_t)snprintf(ret->name, sizeof ret->name, "%s", name) >= sizeof ret->name)
+        return false;
     if (!S_ISDIR(itself.st_mode))
         return true;
     if (look_at_file(place_fd, name, OBJECT_DATA, &data)) {

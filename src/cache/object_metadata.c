@@ -168,7 +168,7 @@ static int take_digest(struct json_object *object, const char *name, char *ret, 
 
 static int take_version(struct json_object *object, struct error *err)
 {
-    int64_t version;
+    int64_t version = 0;
 
     if (take_number(object, "version", &version, err) < 0)
         return -1;
@@ -211,7 +211,7 @@ static int take_numbers(struct json_object *object, struct object_metadata *meta
                         struct error *err)
 {
     struct json_object *member = NULL;
-    int64_t size;
+    int64_t size = 0;
 
     if (take_number(object, "fetched_at", &metadata->fetched_at, err) < 0)
         return -1;
