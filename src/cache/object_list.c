@@ -82,6 +82,9 @@ static bool look_at_object(const struct cache_layout *layout, enum cache_place p
             ret->unallocated_bytes = unallocated_bytes(layout, name, disk_bytes_of(&data));
     }
     ret->disk_bytes += ret->unallocated_bytes;
+    /* Its metadata are as old as its beginning, which may be days. */
+    if (place == CACHE_PLACE_PARTIAL && data.st_mtim.tv_sec > ret->last_used)
+        ret->last_used = data.st_mtim.tv_sec;
     return true;
 }
 

@@ -460,6 +460,25 @@ static void a_download_that_nobody_resumes_goes_after_a_day(void **state)
     assert_there(fixture, CACHE_PLACE_PARTIAL, "2");
 }
 
+static void a_download_is_used_as_long_as_it_is_written(void **state)
+{
+    struct space_fixture *fixture = *state;
+    const struct object_metadata metadata = space_fixture_metadata(1, SIZE);
+    const int64_t today = time(NULL);
+    const struct timespec written[2] = {{.tv_sec = today + 80000}, {.tv_sec = today + 80000}};
+    CLEANUP(partial_object_free)
+    struct partial_object *partial = space_fixture_begin(fixture, 1, SIZE);
+    struct error err = ERROR_INIT;
+
+    assert_succeeds(cache_space_reserve(&fixture->space, partial, &metadata, today, NULL, &err));
+    assert_int_equal(futimens(partial->data_fd, written), 0);
+    partial_object_free(steal(&partial));
+    assert_succeeds(cache_space_enforce(&fixture->space, today + 160000, NULL, NULL, &err));
+    assert_there(fixture, CACHE_PLACE_PARTIAL, "1");
+    assert_succeeds(cache_space_enforce(&fixture->space, today + 170000, NULL, NULL, &err));
+    assert_there(fixture, CACHE_PLACE_PARTIAL, "");
+}
+
 static void resuming_a_download_keeps_it_for_another_day(void **state)
 {
     struct space_fixture *fixture = *state;
@@ -506,6 +525,7 @@ int main(void)
         test(what_was_not_used_for_max_age_goes),
         test(a_clock_that_went_back_ages_nothing),
         test(a_download_that_nobody_resumes_goes_after_a_day),
+        test(a_download_is_used_as_long_as_it_is_written),
         test(resuming_a_download_keeps_it_for_another_day),
     };
 
