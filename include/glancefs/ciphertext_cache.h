@@ -117,7 +117,7 @@ int ciphertext_cache_open_known(struct ciphertext_cache *cache, const struct ima
  * Where everything was verified before, *ret is what ciphertext_cache_open gives.
  *
  * The pass over the bytes goes on in the background, at its own pace, as long as somebody follows it
- * or waits for his turn; then it is cancelled and what has come is dropped. All who follow an image
+ * or waits for his turn; then it is cancelled, and what has come is kept to be resumed. All who follow an image
  * with the same `key` at a time share one pass.
  *
  * `observer` (may be NULL) is taken over, also on failure. It sees the pass that this call starts, as
@@ -130,6 +130,13 @@ int ciphertext_cache_open_known(struct ciphertext_cache *cache, const struct ima
 int ciphertext_cache_follow(struct ciphertext_cache *cache, struct image_record *record,
                             const struct pass_key *key, struct byte_sink *observer,
                             struct cancel *cancel, struct byte_source **ret, struct error *err);
+
+/**
+ * Says that the image cannot be used, though nothing may be wrong with its download: what came of that
+ * is not kept to be resumed, unless somebody else wants it to its end. A complete object stays. Any
+ * thread; never waits for a download.
+ */
+void ciphertext_cache_refuse(struct ciphertext_cache *cache, const struct image_record *record);
 
 /**
  * Whether reads of `source`, which ciphertext_cache_open gave, may wait for the disk (they may, at

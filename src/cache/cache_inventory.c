@@ -292,6 +292,19 @@ void cache_inventory_remove_superseded(struct ciphertext_cache *cache, const cha
         log_debug("cache: what was kept of image %s stays: %s", id, err.message);
 }
 
+void cache_inventory_remove_download(struct ciphertext_cache *cache, const char *name)
+{
+    CLEANUP(fd_close) int lock = -1;
+    struct error err = ERROR_INIT;
+
+    if (cache_layout_lock(cache->layout, NULL, &lock, &err) < 0 ||
+        object_store_discard(cache->layout, CACHE_PLACE_PARTIAL, name, &err) < 0)
+        log_debug("cache: partial/%s stays: %s", name, err.message);
+    fd_close_cleanup(&lock);
+    lock = -1;
+    object_store_empty_trash(cache->layout);
+}
+
 int ciphertext_cache_evict(struct ciphertext_cache *cache, const char *id,
                            struct ciphertext_cache_removal *removed, struct error *err)
 {

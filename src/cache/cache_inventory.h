@@ -11,4 +11,7 @@
 void cache_inventory_remove_superseded(struct ciphertext_cache *cache, const char *id,
                                        const char *name, struct cancel *cancel);
 
+/** Removes the download `name`, unless somebody has it in hand. Best effort. */
+void cache_inventory_remove_download(struct ciphertext_cache *cache, const char *name);
+
 #endif

@@ -244,3 +244,27 @@ int cache_pass_run(const struct cache_pass *pass, struct cancel *cancel, struct 
             return -1;
     }
 }
+
+/* --- the end of a turn --- */
+
+static void remove_download(struct ciphertext_cache *cache, const struct image_record *record)
+{
+    char name[CACHE_OBJECT_NAME_BYTES];
+
+    cache_object_name(record, name);
+    cache_inventory_remove_download(cache, name);
+}
+
+void cache_pass_release(struct ciphertext_cache *cache, struct slot *slot,
+                        const struct image_record *record, struct cache_object *object)
+{
+    if (object == NULL && slot_table_is_refused(&cache->slots, slot))
+        remove_download(cache, record);
+    slot_table_release(&cache->slots, slot, object);
+}
+
+void ciphertext_cache_refuse(struct ciphertext_cache *cache, const struct image_record *record)
+{
+    if (!slot_table_refuse(&cache->slots, image_record_id(record)))
+        remove_download(cache, record);
+}

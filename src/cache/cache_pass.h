@@ -50,6 +50,11 @@ int cache_pass_open_file(struct ciphertext_cache *cache, const struct image_reco
 int cache_pass_run(const struct cache_pass *pass, struct cancel *cancel, struct cache_finding *ret,
                    bool *ret_was_there, struct error *err);
 
+/** Ends the turn of `slot`, in which `object` was obtained; NULL: none. What was refused meanwhile is
+ *  not kept. */
+void cache_pass_release(struct ciphertext_cache *cache, struct slot *slot,
+                        const struct image_record *record, struct cache_object *object);
+
 /** A source over what was found, whose file it takes over, also on failure. */
 int cache_pass_open_reader(struct ciphertext_cache *cache, struct cache_finding *finding,
                            struct byte_source **ret, struct error *err);

@@ -49,7 +49,7 @@ static void finish_transfer(struct transfer *transfer, struct cache_object *obje
     /* Before followers are told: who has seen the end finds the object verified, and his observer
      * through. */
     byte_sink_free(steal(&transfer->observer));
-    slot_table_release(&transfer->cache->slots, transfer->slot, object);
+    cache_pass_release(transfer->cache, transfer->slot, transfer->record, object);
     object_feed_end(transfer->feed, err);
     leave_transfer(transfer);
 }

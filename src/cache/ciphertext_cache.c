@@ -107,7 +107,7 @@ static int open_in_turn(const struct cache_pass *pass, struct cancel *cancel,
     if (slot_table_acquire(slots, image_record_id(pass->record), cancel, &slot, err) < 0)
         return -1;
     result = obtain(pass, cancel, &finding, &reader, err);
-    slot_table_release(slots, slot, result == 0 ? finding.object : NULL);
+    cache_pass_release(pass->cache, slot, pass->record, result == 0 ? finding.object : NULL);
     cache_finding_clear(&finding);
     if (result == 0)
         *ret = steal(&reader);
@@ -145,7 +145,7 @@ int ciphertext_cache_fetch(struct ciphertext_cache *cache, struct image_record *
         slot_table_acquire(&cache->slots, image_record_id(record), cancel, &slot, err) < 0)
         return -1;
     result = cache_pass_run(&pass, cancel, &finding, &was_there, err);
-    slot_table_release(&cache->slots, slot, NULL);
+    cache_pass_release(cache, slot, record, NULL);
     if (ret_was_there != NULL)
         *ret_was_there = was_there;
     return result;

@@ -10,6 +10,7 @@
 struct slot {
     char id[UUID_TEXT_BYTES];
     bool busy;                      /* somebody has the turn; the others wait */
+    bool is_refused;                /* the present turn's */
     unsigned users;                 /* those who have or wait for the turn */
     struct cache_object *object;    /* verified by this process, or NULL */
     struct slot_transfer *transfer; /* that newcomers may follow, or NULL */
@@ -221,12 +222,37 @@ void slot_table_release(struct slot_table *table, struct slot *slot, struct cach
         slot->object = cache_object_ref(object);
     }
     slot->busy = false;
+    slot->is_refused = false;
     unlink_transfer(slot);
     unuse_slot(table, slot);
     forget_oldest(table);
     monitor_changed(&table->monitor);
     monitor_unlock(&table->monitor);
     cache_object_unref(old);
+}
+
+bool slot_table_refuse(struct slot_table *table, const char *id)
+{
+    struct slot *slot;
+    bool is_busy;
+
+    monitor_lock(&table->monitor);
+    slot = *find_slot(table, id);
+    is_busy = slot != NULL && slot->busy;
+    if (is_busy)
+        slot->is_refused = true;
+    monitor_unlock(&table->monitor);
+    return is_busy;
+}
+
+bool slot_table_is_refused(struct slot_table *table, const struct slot *slot)
+{
+    bool result;
+
+    monitor_lock(&table->monitor);
+    result = slot->is_refused;
+    monitor_unlock(&table->monitor);
+    return result;
 }
 
 /* --- remembered objects --- */

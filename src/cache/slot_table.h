@@ -71,6 +71,13 @@ bool slot_table_leave(struct slot_table *table, struct slot_transfer *transfer);
 /** Ends the turn. A newly obtained `object` (NULL: there is none) replaces what was remembered. */
 void slot_table_release(struct slot_table *table, struct slot *slot, struct cache_object *object);
 
+/** Marks the turn that somebody has of image `id`, until it ends: what comes of it is not wanted. False
+ *  when nobody has it. */
+bool slot_table_refuse(struct slot_table *table, const char *id);
+
+/** True when the present turn was marked so; asked by whoever has it. */
+bool slot_table_is_refused(struct slot_table *table, const struct slot *slot);
+
 /** The object remembered for image `id`, if it is called `name`, with a reference; else NULL. Needs
  *  no turn: what is remembered was verified. */
 struct cache_object *slot_table_object(struct slot_table *table, const char *id, const char *name);

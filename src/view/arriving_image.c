@@ -64,7 +64,8 @@ static bool is_verdict(const struct error *why)
 
 /*
  * The codec refuses what it reads. A copy on disk is then followed to its end all the same: it may
- * be the copy that is bad, which only the hash tells, and then the cache removes it.
+ * be the copy that is bad, which only the hash tells, and then the cache sets it aside. What is only
+ * arriving is not worth keeping.
  */
 static void let_copy_be_judged(const struct arriving_image *arriving,
                                struct byte_source *ciphertext, const struct error *why,
@@ -74,8 +75,12 @@ static void let_copy_be_judged(const struct arriving_image *arriving,
     uint8_t byte;
     size_t got;
 
-    if (is_verdict(why) && ciphertext_cache_has(arriving->parts.cache, arriving->record))
+    if (!is_verdict(why))
+        return;
+    if (ciphertext_cache_has(arriving->parts.cache, arriving->record))
         (void)byte_source_pread(ciphertext, &byte, 1, INT64_MAX, cancel, &got, &ignored);
+    else
+        ciphertext_cache_refuse(arriving->parts.cache, arriving->record);
 }
 
 static void reading_failed(void *context, const struct error *why, struct cancel *cancel)

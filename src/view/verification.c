@@ -126,6 +126,15 @@ static void pass_on(void *fetch)
     cancel_request(fetch);
 }
 
+/* True when it was the codec that had enough of a download, which is not worth keeping then. */
+static bool is_refusal(const struct codec_job *codec, const struct cancel *cancel,
+                       const struct error *err)
+{
+    return err->kind == ERROR_CANCELLED && !cancel_is_requested(cancel) && codec->result < 0 &&
+           (codec->error.kind == ERROR_CORRUPT || codec->error.kind == ERROR_UNSUPPORTED ||
+            codec->error.kind == ERROR_TOO_LARGE);
+}
+
 /* One pass. A codec that refuses ends the cache's half through `fetch` (NULL: it goes on). */
 static int run_once(const struct verification *verification, struct cancel *cancel,
                     struct cancel *fetch, struct codec_message **ret_message,
@@ -150,6 +159,8 @@ static int run_once(const struct verification *verification, struct cancel *canc
     if (result == 0)
         return 0;
     codec_message_unref(steal(ret_message));
+    if (is_refusal(&codec, cancel, err))
+        ciphertext_cache_refuse(verification->cache, verification->record);
     if (err->kind == ERROR_CANCELLED && codec.result < 0)
         *err = codec.error;
     return -1;
