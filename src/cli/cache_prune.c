@@ -20,18 +20,30 @@ static bool is_of(const struct cached_object *object, const struct image_record 
            (!image_record_size(record, &size) || size == object->total_bytes);
 }
 
+/* Not of a download that is just begun, nor of what is in quarantine, which goes anyway. */
+static bool names_its_bytes(const struct cached_object *object)
+{
+    return object->state != CACHED_OBJECT_QUARANTINED &&
+           (object->hash_value[0] != '\0' || object->total_bytes != UINT64_MAX);
+}
+
 /* An image that is deactivated, or not active yet, may come back with the same bytes. */
 static enum verdict judge(const struct image_record *record, const struct cached_object *objects,
                           size_t count)
 {
     const enum image_status status = image_record_status(record);
+    enum verdict verdict = VERDICT_CURRENT;
 
     if (status == IMAGE_STATUS_DELETED || status == IMAGE_STATUS_PENDING_DELETE)
         return VERDICT_GONE;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        if (!names_its_bytes(&objects[i]))
+            continue;
         if (is_of(&objects[i], record))
             return VERDICT_CURRENT;
-    return VERDICT_CHANGED;
+        verdict = VERDICT_CHANGED;
+    }
+    return verdict;
 }
 
 static int ask(const struct cache_access *access, const struct cached_object *objects, size_t count,

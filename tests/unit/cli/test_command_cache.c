@@ -405,6 +405,24 @@ static void prune_removes_images_whose_bytes_are_others_by_now(void **state)
     assert_int_equal(cached_images_count(test, "objects"), 1);
 }
 
+/* Its metadata are written when its space is reserved. */
+static void a_download_just_begun_is_not_taken_for_other_bytes(void **state)
+{
+    const struct cached_images *test = *state;
+    CLEANUP(program_run_free) struct program_run *run = NULL;
+    CLEANUP(json_object_put) struct json_object *pruning = NULL;
+    char name[256];
+
+    fill(test);
+    program_run_free(RUN_CACHE(test, "evict", IMAGE_ID));
+    (void)snprintf(name, sizeof name, "cache/partial/" IMAGE_ID ".%0128d", 1);
+    assert_int_equal(mkdirat(temp_dir_fd(test->dir), name, 0700), 0);
+    run = RUN_CLOUD_CACHE(test, "prune", "--json");
+    pruning = parse(run);
+    assert_int_equal(number_of(pruning, "changed_images"), 0);
+    assert_int_equal(cached_images_count(test, "objects"), 1);
+}
+
 static void prune_changes_nothing_while_the_service_is_out(void **state)
 {
     const struct cached_images *test = *state;
@@ -511,6 +529,7 @@ int main(void)
         cache_test(prune_removes_what_was_set_aside),
         cache_test(prune_removes_images_that_the_cloud_does_not_know),
         cache_test(prune_removes_images_whose_bytes_are_others_by_now),
+        cache_test(a_download_just_begun_is_not_taken_for_other_bytes),
         cache_test(prune_changes_nothing_while_the_service_is_out),
         cache_test(prune_tells_a_refusal_by_its_exit_code),
         cache_test(bad_arguments_are_usage_errors),
