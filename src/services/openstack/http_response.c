@@ -136,7 +136,7 @@ int http_response_take_line(struct http_response *response, struct http_head *he
     head->bytes += size;
     if (head->bytes > HTTP_HEAD_LIMIT_BYTES)
         return error_set(err, ERROR_TOO_LARGE, "answered with endless headers");
-    if (size > 5 && memcmp(line, "HTTP/", 5) == 0)
+    if (size > 5 && strncasecmp(line, "HTTP/", 5) == 0) /* in any case, as libcurl has it */
         return start_anew(response, head, line, size, err);
     if ((value = header_value("X-Subject-Token", line, size, &length)) != NULL)
         return keep_token(response, arena, value, length, err);
