@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What every fuzz target stands on. A target defines fuzz_one; the driver calls it with an arena
- * and crypto libraries set up, and, when the environment names GLANCEFS_FUZZ_FAIL_ALLOCATIONS, with
- * one allocation of it failing, chosen by the input.
+ * and crypto libraries set up, and, when the environment names GLANCEFS_FUZZ_FAIL_ALLOCATIONS, once
+ * more for each input with one allocation failing, chosen by the input.
  */
 #ifndef FUZZ_FUZZ_MAIN_H
 #define FUZZ_FUZZ_MAIN_H
 
+#include "glancefs/error.h"
 #include "glancefs/secure_arena.h"
 #include "glancefs/secure_buffer.h"
 
@@ -28,8 +29,11 @@ struct secure_buffer *fuzz_passphrase(const char *text);
 void fuzz_allocations_succeed(void);
 void fuzz_allocations_may_fail(void);
 
-/** True while one allocation of this run is to fail: then a result may be ERROR_EXHAUSTED. */
+/** True while one allocation is to fail: then a result may be ERROR_EXHAUSTED. */
 bool fuzz_allocations_fail(void);
+
+/** A message is one line of text, whatever it quotes. */
+void fuzz_assert_plain(const struct error *err);
 
 /** Ends the process, so that the input is kept, unless `holds`. */
 #define FUZZ_ASSERT(holds) ((holds) ? (void)0 : __builtin_trap())
