@@ -75,20 +75,29 @@ static int load_signing_key(const struct config *config, const struct session *s
     return check_certificate(config, session, *ret, err);
 }
 
+static bool is_cached(void *context, const char *image_id)
+{
+    return ciphertext_cache_has_image(context, image_id);
+}
+
 static int open_consumers(const struct cloud_staging *staging, const char *cache,
-                          struct cloud *cloud, struct consumer_registry **ret, struct error *err)
+                          struct ciphertext_cache *images, struct cloud *cloud,
+                          struct consumer_registry **ret, struct error *err)
 {
     const struct consumer_registry_parts parts = {.cache_path = cache,
                                                   .cloud = staging->cloud_name,
                                                   .project_id = staging->identity.project_id,
                                                   .images = cloud->images,
-                                                  .keys = cloud->keys};
+                                                  .keys = cloud->keys,
+                                                  .is_cached = images == NULL ? NULL : is_cached,
+                                                  .is_cached_context = images};
 
     return consumer_registry_new(&parts, ret, err);
 }
 
 int cloud_staging_open(const struct config *config, const char *cache,
-                       const struct session *session, struct cloud_staging **ret, struct error *err)
+                       struct ciphertext_cache *images, const struct session *session,
+                       struct cloud_staging **ret, struct error *err)
 {
     struct cloud *cloud = session->cloud;
     CLEANUP(cloud_staging_free) struct cloud_staging *staging = calloc(1, sizeof *staging);
@@ -103,7 +112,7 @@ int cloud_staging_open(const struct config *config, const char *cache,
     if (identity_service_identify(cloud->identity, NULL, &staging->identity, err) < 0 ||
         name_cloud(config->cloud, staging->identity.place, &staging->cloud_name, err) < 0 ||
         load_signing_key(config, session, &staging->signing_key, err) < 0 ||
-        open_consumers(staging, cache, cloud, &staging->consumers, err) < 0)
+        open_consumers(staging, cache, images, cloud, &staging->consumers, err) < 0)
         return -1;
     parts.consumers = staging->consumers;
     parts.signing_key = staging->signing_key;

@@ -9,6 +9,7 @@
 
 #include "cli/session.h"
 #include "crypto/signature_key.h"
+#include "glancefs/ciphertext_cache.h"
 #include "glancefs/config.h"
 #include "glancefs/consumer_registry.h"
 #include "glancefs/upload_staging.h"
@@ -28,13 +29,14 @@ struct cloud_staging {
 
 /**
  * Asks who we are and opens the staging in `cache`, a cache directory that may be another one than
- * that of `config`. `config` and `session` must outlive it. Before the process changes its working
- * directory. Fails when the signing key of `config` cannot be used, or is not that of its
+ * that of `config`. `images` is the cache of that directory, whose consumers are withdrawn when it holds
+ * their images no more; NULL where nobody has it open. `config`, `images` and `session` must outlive it.
+ * Before the process changes its working directory. Fails when the signing key of `config` cannot be used, or is not that of its
  * certificate.
  */
 int cloud_staging_open(const struct config *config, const char *cache,
-                       const struct session *session, struct cloud_staging **ret,
-                       struct error *err);
+                       struct ciphertext_cache *images, const struct session *session,
+                       struct cloud_staging **ret, struct error *err);
 
 /** Ends it; NULL is allowed. */
 void cloud_staging_free(struct cloud_staging *staging);

@@ -17,8 +17,8 @@
 /* All that a mount stands on, built bottom-up and torn down top-down. */
 struct layers {
     struct session *session;
-    struct cloud_staging *staging;
     struct ciphertext_cache *cache;
+    struct cloud_staging *staging;
     struct write_index *writes;
     struct image_index *index;
     struct mount_access *access;
@@ -50,8 +50,9 @@ static int build_layers(const struct mount_options *options, struct layers *laye
                                                  .arena = layers->session->arena,
                                                  .require_hash = config->require_hash,
                                                  .limits = config->cache_limits};
-    if (cloud_staging_open(config, config->cache, layers->session, &layers->staging, err) < 0 ||
-        ciphertext_cache_new(&cache, &layers->cache, err) < 0)
+    if (ciphertext_cache_new(&cache, &layers->cache, err) < 0 ||
+        cloud_staging_open(config, config->cache, layers->cache, layers->session, &layers->staging,
+                           err) < 0)
         return -1;
     const struct write_index_parts writes = {.config = config,
                                              .cloud = cloud,
@@ -106,8 +107,8 @@ static void tear_down_layers(struct layers *layers)
     mount_access_free(layers->access);
     image_index_free(layers->index);
     write_index_free(layers->writes);
-    ciphertext_cache_free(layers->cache);
     cloud_staging_free(layers->staging);
+    ciphertext_cache_free(layers->cache);
     session_free(layers->session);
 }
 

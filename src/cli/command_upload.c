@@ -343,7 +343,8 @@ static int run_with_staging(struct upload_job *job, struct error *err)
     const char *configured = job->options->cache == NULL ? job->config->cache : job->options->cache;
 
     if (upload_cache_open(configured, &cache, err) < 0 ||
-        cloud_staging_open(job->config, upload_cache_path(cache), job->session, &staging, err) < 0)
+        cloud_staging_open(job->config, upload_cache_path(cache), NULL, job->session, &staging,
+                           err) < 0)
         return -1;
     job->staging = staging->staging;
     job->consumers = staging->consumers;

@@ -289,7 +289,7 @@ static int run_in_staging(const struct subcommand *subcommand, struct uploads_jo
     if (check_cache(cache, err) < 0 ||
         session_open(config, SESSION_COMMAND_ARENA_BYTES, &session, err) < 0 ||
         signal_cancel_start(&cancel, err) < 0 ||
-        cloud_staging_open(config, cache, session, &staging, err) < 0)
+        cloud_staging_open(config, cache, NULL, session, &staging, err) < 0)
         return -1;
     job->staging = staging->staging;
     job->cancel = cancel;

@@ -176,12 +176,24 @@ void image_listing_free(struct image_listing *listing)
     free(listing);
 }
 
+/* Nobody will be served of its bytes any more, but for those who read them already. Best effort: what
+ * is in use stays, until it is the least recently used. */
+static void forget_image(struct image_index *index, const char *id)
+{
+    struct ciphertext_cache_removal removed = {0};
+    struct error ignored = ERROR_INIT;
+
+    attribute_cache_drop(index->attributes, id);
+    if (ciphertext_cache_has_image(index->parts.cache, id))
+        (void)ciphertext_cache_evict(index->parts.cache, id, &removed, &ignored);
+}
+
 /* The image service answered, and the image cannot be read here: what was known of it holds no more,
  * nor when the service is out afterwards. */
 static void take_refusal(struct image_index *index, const char *id, const struct error *err)
 {
     if (err->kind == ERROR_NOT_FOUND)
-        attribute_cache_drop(index->attributes, id);
+        forget_image(index, id);
     else if (err->kind == ERROR_DENIED || err->kind == ERROR_UNSUPPORTED)
         attribute_cache_forget_record(index->attributes, id);
 }

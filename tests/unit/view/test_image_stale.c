@@ -160,6 +160,49 @@ static void a_listing_keeps_records_of_opened_images_fresh(void **state)
     assert_image_sound(bed, IMAGE_ID);
 }
 
+static void an_image_that_is_gone_leaves_the_cache(void **state)
+{
+    struct view_bed *bed = *state;
+    struct image_attributes attributes;
+    struct error err = ERROR_INIT;
+
+    view_bed_put(bed, OTHER_ID, GPG_MEMBERS);
+    assert_image_sound(bed, IMAGE_ID);
+    assert_image_sound(bed, OTHER_ID);
+    fake_cloud_remove(bed->cloud, IMAGE_ID);
+    assert_fails(ERROR_NOT_FOUND, view_bed_try(bed, IMAGE_ID, &err));
+    assert_false(ciphertext_cache_has_image(bed->cache, IMAGE_ID));
+    /* Programs that look before they open have it found out by that. */
+    make_records_old(bed);
+    fake_cloud_remove(bed->cloud, OTHER_ID);
+    assert_fails(ERROR_NOT_FOUND,
+                 image_index_lookup(bed->index, OTHER_ID, NULL, &attributes, &err));
+    assert_false(ciphertext_cache_has_image(bed->cache, OTHER_ID));
+}
+
+static void an_image_that_may_come_back_stays_cached(void **state)
+{
+    struct view_bed *bed = *state;
+    struct error err = ERROR_INIT;
+
+    assert_image_sound(bed, IMAGE_ID);
+    fake_cloud_put(bed->cloud, &(struct fake_cloud_image){.id = IMAGE_ID,
+                                                          .status = "deactivated",
+                                                          .bytes = bed->message,
+                                                          .size = bed->message_size,
+                                                          .more = GPG_MEMBERS});
+    assert_fails(ERROR_DENIED, view_bed_try(bed, IMAGE_ID, &err));
+    fake_cloud_fail_records(bed->cloud, ERROR_UNAVAILABLE);
+    assert_fails(ERROR_UNAVAILABLE, view_bed_try(bed, IMAGE_ID, &err));
+    fake_cloud_fail_records(bed->cloud, ERROR_DENIED);
+    assert_fails(ERROR_DENIED, view_bed_try(bed, IMAGE_ID, &err));
+    assert_true(ciphertext_cache_has_image(bed->cache, IMAGE_ID));
+    fake_cloud_fail_records(bed->cloud, ERROR_NONE);
+    view_bed_put(bed, IMAGE_ID, GPG_MEMBERS);
+    assert_image_sound(bed, IMAGE_ID);
+    assert_int_equal(fake_cloud_calls(bed->cloud).downloads, 1);
+}
+
 static void an_open_stream_outlives_its_image(void **state)
 {
     struct view_bed *bed = *state;
@@ -185,6 +228,8 @@ int main(void)
         test(other_failures_are_not_made_up_for),
         test(an_image_that_was_refused_before_the_outage_stays_refused),
         test(a_listing_keeps_records_of_opened_images_fresh),
+        test(an_image_that_is_gone_leaves_the_cache),
+        test(an_image_that_may_come_back_stays_cached),
         test(an_open_stream_outlives_its_image),
     };
 
