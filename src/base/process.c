@@ -139,6 +139,10 @@ static int keep_capabilities(uint32_t kept, struct error *err)
     if (get_capabilities(sets, err) < 0)
         return -1;
     kept &= sets[0].permitted;
+    /* Who has no more than that needs no call, which a service manager's filter may refuse. */
+    if ((sets[0].permitted | sets[0].inheritable) == kept && sets[0].effective == kept &&
+        (sets[1].permitted | sets[1].inheritable) == 0)
+        return 0;
     sets[0] = (struct __user_cap_data_struct){.effective = kept, .permitted = kept};
     sets[1] = (struct __user_cap_data_struct){.effective = 0};
     return syscall(SYS_capset, &header, sets) == 0

@@ -21,7 +21,9 @@ int sandbox_enter(const struct sandbox_needs *needs, struct sandbox_state *ret, 
 {
     struct sandbox_state state = {.is_entered = true, .runs_programs = needs->runs_programs};
 
-    if (process_check_single_thread(err) < 0 || process_drop_capabilities(err) < 0)
+    if (!IS_SANITIZED && process_check_single_thread(err) < 0)
+        return error_prefix(err, "sandbox");
+    if (process_drop_capabilities(err) < 0)
         return error_prefix(err, "sandbox");
     if (!IS_SANITIZED) {
         if (sandbox_paths_restrict(needs, &state.landlock_abi, err) < 0 ||

@@ -12,8 +12,8 @@
  * Programs that are run on behalf of the daemon (gpg) live in the same sandbox; only a daemon that
  * was told that it runs programs may start one.
  *
- * In builds with a sanitizer, which makes calls and opens files of its own, neither Landlock nor
- * seccomp is used.
+ * In builds with a sanitizer, which starts a thread, makes calls and opens files of its own, neither
+ * Landlock nor seccomp is used.
  */
 #ifndef BASE_SANDBOX_H
 #define BASE_SANDBOX_H
