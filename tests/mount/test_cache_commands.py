@@ -410,6 +410,17 @@ def prune_drops_a_download_that_nobody_goes_on_with(bed):
 
 
 @test
+def who_asks_no_cloud_locks_no_memory(bed):
+    image = bed.image(DATA)
+    fetch(bed, image)
+    unable_to_lock = ["prlimit", "--memlock=0:0", "setpriv", "--bounding-set", "-ipc_lock", bed.program]
+    if bed.slowness == 1:  # under a sanitizer nobody locks any
+        bed.run(*unable_to_lock, "fetch", *cloud_options(bed), image, code=1)
+    for arguments in (["list"], ["usage"], ["verify"], ["prune"], ["evict", image]):
+        bed.run(*unable_to_lock, "cache", *arguments, "--cache", bed.cache)
+
+
+@test
 def observers_change_nothing(bed):
     image = bed.image(DATA)
     fetch(bed, image)

@@ -111,7 +111,7 @@ class Stress:
         child = subprocess.Popen(self.cloud_command("fetch", dice.choice(self.images)),
                                  stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                  stderr=subprocess.DEVNULL, env=self.environment)
-        time.sleep(dice.uniform(0.005, 0.08))
+        time.sleep(self.bed.seconds(dice.uniform(0.005, 0.08)))
         child.kill()
         return "killed" if child.wait() < 0 else "was faster"
 

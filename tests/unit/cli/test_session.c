@@ -69,6 +69,24 @@ static void a_cloud_must_be_named(void **state)
     assert_message_has("cumulus");
 }
 
+static void who_can_do_without_needs_no_cloud(void **state)
+{
+    CLEANUP(temp_dir_free) struct temp_dir *dir = temp_dir_new();
+    CLEANUP(memory_free) char *path = temp_dir_join(dir, "glancefs.conf");
+    CLEANUP(config_free) struct config *config = NULL;
+    struct session_options options = {.config_path = path};
+    struct error err;
+
+    (void)state;
+    temp_dir_write(dir, "glancefs.conf", "cache = /c\n", 11);
+    assert_succeeds(session_load_settings(&options, &config, &err));
+    assert_null(config->cloud);
+    assert_string_equal(config->cache, "/c");
+    config_free(steal(&config));
+    options.cloud = "cumulus";
+    assert_fails(ERROR_INVALID, session_load_settings(&options, &config, &err));
+}
+
 static void an_entry_of_clouds_yaml_chooses_openstack(void **state)
 {
     CLEANUP(temp_dir_free) struct temp_dir *dir = temp_dir_new();
@@ -138,6 +156,7 @@ int main(void)
         cmocka_unit_test(later_places_win),
         cmocka_unit_test(a_named_file_must_exist_and_be_sound),
         cmocka_unit_test(a_cloud_must_be_named),
+        cmocka_unit_test(who_can_do_without_needs_no_cloud),
         cmocka_unit_test(an_entry_of_clouds_yaml_chooses_openstack),
         cmocka_unit_test(a_local_cloud_is_made_once),
         cmocka_unit_test(a_session_has_an_arena_and_a_cloud_and_leaves_no_password),
