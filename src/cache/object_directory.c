@@ -108,8 +108,8 @@ void object_directory_touch(int dir_fd, int64_t now)
     (void)utimensat(dir_fd, OBJECT_METADATA, times, AT_SYMLINK_NOFOLLOW);
 }
 
-int object_directory_discard(const struct cache_layout *layout, enum cache_place place,
-                             const char *name, struct error *err)
+static int move_to_trash(const struct cache_layout *layout, enum cache_place place,
+                         const char *name, struct error *err)
 {
     char trash_name[UUID_TEXT_BYTES];
 
@@ -118,5 +118,22 @@ int object_directory_discard(const struct cache_layout *layout, enum cache_place
     if (renameat(layout->place_fds[place], name, layout->place_fds[CACHE_PLACE_TRASH], trash_name) <
         0)
         return error_set_errno(err, errno, "cache: discard %s/%s", cache_place_name(place), name);
+    return 0;
+}
+
+/* A link, or whatever else somebody put there, goes at once: a daemon in its sandbox may not make
+ * such a thing, so it may not move one either. */
+int object_directory_discard(const struct cache_layout *layout, enum cache_place place,
+                             const char *name, struct error *err)
+{
+    const int place_fd = layout->place_fds[place];
+    struct stat status;
+
+    if (fstatat(place_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+        return error_set_errno(err, errno, "cache: discard %s/%s", cache_place_name(place), name);
+    if (S_ISDIR(status.st_mode))
+        return move_to_trash(layout, place, name, err);
+    if (unlinkat(place_fd, name, 0) < 0)
+        return error_set_errno(err, errno, "cache: remove %s/%s", cache_place_name(place), name);
     return 0;
 }

@@ -44,8 +44,8 @@ int object_directory_read_metadata(int dir_fd, const char *name, struct object_m
 /** Says that the object is used at `now`, in seconds since the epoch. */
 void object_directory_touch(int dir_fd, int64_t now);
 
-/** Moves `name` of `place`, be it a directory or not, into the trash. The caller holds CACHE/lock.
- *  ERROR_NOT_FOUND. */
+/** Moves the directory `name` of `place` into the trash, or removes what is there instead. The caller
+ *  holds CACHE/lock. ERROR_NOT_FOUND. */
 int object_directory_discard(const struct cache_layout *layout, enum cache_place place,
                              const char *name, struct error *err);
 

@@ -243,6 +243,8 @@ static int quarantine_locked(const struct cache_layout *layout, const char *name
         return error_set(err, ERROR_NOT_FOUND, "cache: objects/%s is another one by now", name);
     if (fstatat(objects, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
         return error_set_errno(err, errno, "cache: objects/%s", name);
+    if (!S_ISDIR(status.st_mode))
+        return object_directory_discard(layout, CACHE_PLACE_OBJECTS, name, err);
     if (object_directory_discard(layout, CACHE_PLACE_QUARANTINE, name, err) < 0 &&
         err->kind != ERROR_NOT_FOUND)
         return -1;

@@ -447,9 +447,9 @@ static void what_shows_was_durable_before(void **state)
     arm(MISHAP_NONE, 0, 0);
     assert_succeeds(
         object_store_publish(fixture->layout, partial, &fixture->metadata, STORE_NOW, NULL, &err));
-    /* Data; metadata written, durable, named, its name durable; then (over nothing) the object, and
+    /* Data; metadata written, durable, named, its name durable; then the object, over nothing, and
      * both places. */
-    assert_true(has_in_order("dwsrslRRlss"));
+    assert_true(has_in_order("dwsrslRlss"));
     assert_null(strpbrk(strchr(trace, 'R'), "dwr"));
 }
 
