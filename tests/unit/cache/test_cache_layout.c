@@ -493,10 +493,9 @@ static void waiting_for_the_lock_ends_when_cancelled(void **state)
 static void *remove_lock_and_let_go(void *context)
 {
     struct contest *contest = context;
-    CLEANUP(fd_close) int lock = atomic_exchange(&contest->holders, 0);
-
     (void)usleep(20000);
     (void)unlinkat(contest->layout->root_fd, "lock", 0);
+    (void)close(atomic_exchange(&contest->holders, 0));
     return NULL;
 }
 
