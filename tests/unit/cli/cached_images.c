@@ -60,6 +60,7 @@ void cached_images_alter(const struct cached_images *test, const char *id, const
     CLEANUP(json_object_put) struct json_object *changes = json_tokener_parse(members);
     CLEANUP(json_object_put) struct json_object *record = NULL;
     CLEANUP(memory_free) char *text = NULL;
+    struct json_object_iterator at, end;
     const char *changed;
     char name[PATH_BYTES];
 
@@ -67,8 +68,12 @@ void cached_images_alter(const struct cached_images *test, const char *id, const
     text = (char *)temp_dir_read(test->dir, name, NULL);
     record = json_tokener_parse(text);
     assert_true(record != NULL && changes != NULL);
-    json_object_object_foreach(changes, key, value)
-    {
+    end = json_object_iter_end(changes);
+    for (at = json_object_iter_begin(changes); !json_object_iter_equal(&at, &end);
+         json_object_iter_next(&at)) {
+        const char *key = json_object_iter_peek_name(&at);
+        struct json_object *value = json_object_iter_peek_value(&at);
+
         json_object_object_del(record, key);
         if (value != NULL)
             (void)json_object_object_add(record, key, json_object_get(value));
