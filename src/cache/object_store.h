@@ -96,15 +96,16 @@ DEFINE_CLEANUP(struct partial_object, partial_object_free)
 /* --- removal --- */
 
 /**
- * Moves an object out of sight, into the trash; what is no directory, too. Locked. ERROR_BUSY when
- * somebody holds its data, ERROR_NOT_FOUND when it is gone. Data is removed by object_store_empty_trash, without the lock.
+ * Moves an object out of sight, into the trash; what is no directory is removed at once. Locked.
+ * ERROR_BUSY when somebody holds its data, ERROR_NOT_FOUND when it is gone. Data is removed by object_store_empty_trash, without the lock.
  */
 int object_store_discard(const struct cache_layout *layout, enum cache_place place,
                          const char *name, struct error *err);
 
 /**
  * Sets a complete object aside, open or not, if its data still is the file `inode` (0: whichever):
- * somebody may have fetched it anew meanwhile. What was in quarantine under this name goes. Takes
+ * somebody may have fetched it anew meanwhile. What was in quarantine under this name goes; what is no
+ * directory, and so no object, is removed instead. Takes
  * CACHE/lock. ERROR_NOT_FOUND when it is gone or another one.
  */
 int object_store_quarantine(const struct cache_layout *layout, const char *name, uint64_t inode,
@@ -122,7 +123,7 @@ struct stored_object {
     uint64_t data_bytes;        /* of its data file by now */
     uint64_t disk_bytes;        /* what it takes, or has reserved, on disk */
     uint64_t unallocated_bytes; /* the part of that which the filesystem does not know of yet */
-    int64_t last_used;          /* seconds since the epoch */
+    int64_t last_used;          /* seconds since the epoch; of a download, when it was written */
 };
 
 struct stored_object_list {
