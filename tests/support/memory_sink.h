@@ -5,6 +5,7 @@
 
 #include "glancefs/byte_sink.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,10 +15,11 @@ struct memory_sink_record {
     uint8_t *bytes; /* everything written, in order; kept also after an abort */
     size_t size;
     size_t capacity;
-    unsigned writes; /* each counter: calls of the verb, failing ones included */
-    unsigned commits;
-    unsigned aborts;
-    unsigned frees;
+    /* Calls of each verb, failing ones included; may be read while the sink is at work. */
+    atomic_uint writes;
+    atomic_uint commits;
+    atomic_uint aborts;
+    atomic_uint frees;
 };
 
 /** Frees the bytes and makes everything zero. */
