@@ -288,7 +288,7 @@ static void *allocate_and_release(void *argument)
     struct tenant *tenant = argument;
     struct pseudo_random random = {.state = tenant->mark};
 
-    for (int i = 0; i < 2000; i++) {
+    for (int i = 0; i < FEWER_UNDER_TSAN(2000, 200); i++) {
         const size_t size = 1 + pseudo_random_below(&random, 20 * page_size());
         uint8_t *memory = secure_arena_allocate(tenant->arena, size);
 

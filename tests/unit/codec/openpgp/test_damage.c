@@ -16,6 +16,9 @@
 /* Most bytes of the encrypted data packet before the encryption: tag, length, version. */
 #define DATA_HEADER_BYTES 7
 
+/* From one damaged place to the next. */
+#define STRIDE FEWER_UNDER_TSAN(1, 7)
+
 struct shape {
     const char *name;
     enum framing outer;
@@ -92,7 +95,7 @@ static void no_message_opens_when_cut_anywhere(void **state)
         build_shape(&shapes[i], content, &message, &front);
         assert_opens(message.data, message.size, PASSPHRASE, content, content_bytes(&shapes[i]));
         whole = message.size;
-        for (message.size = 1; message.size < whole; message.size++)
+        for (message.size = 1; message.size < whole; message.size += STRIDE)
             assert_fails_uniformly(&shapes[i], &message, "cut", message.size);
     }
 }
@@ -121,7 +124,7 @@ static void no_message_opens_with_a_byte_changed_in_its_data(void **state)
         size_t front;
 
         build_shape(shape, content, &message, &front);
-        for (size_t place = front; place < message.size; place++) {
+        for (size_t place = front; place < message.size; place += STRIDE) {
             message.data[place] ^= changes[i % ELEMENTS_OF(changes)];
             if (place < front + DATA_HEADER_BYTES)
                 assert_some_failure(shape, &message, "change", place);
@@ -160,7 +163,7 @@ static void no_message_opens_with_a_byte_left_out_or_added(void **state)
         size_t front;
 
         build_shape(&shapes[i], content, &message, &front);
-        for (size_t place = front + DATA_HEADER_BYTES; place < message.size; place++) {
+        for (size_t place = front + DATA_HEADER_BYTES; place < message.size; place += STRIDE) {
             CLEANUP(octets_clear) struct octets shorter = {0};
             CLEANUP(octets_clear) struct octets longer = {0};
 

@@ -106,7 +106,8 @@ static void random_slices_of_messages_around_every_boundary_are_right(void **sta
 
     (void)state;
     assert_non_null(buffer);
-    for (size_t i = 0; i < message_shape_count * ELEMENTS_OF(near) * 40; i++) {
+    for (size_t i = 0; i < message_shape_count * ELEMENTS_OF(near) * 40;
+         i += FEWER_UNDER_TSAN(1, 11)) {
         const struct message_shape *shape = &message_shapes[i % message_shape_count];
         const size_t content =
             near[i / message_shape_count / 40] - 30 + i / message_shape_count % 40;
