@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cache_access.h"
 
+#include "crypto/crypto_library.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -50,7 +52,7 @@ static int choose_path(const struct cache_options *options, struct cache_access 
 static int open_session(struct cache_access *access, enum cloud_need need, struct error *err)
 {
     if (need == CLOUD_NOT_ASKED || (need == CLOUD_IF_NAMED && access->config->cloud == NULL))
-        return 0;
+        return crypto_library_setup_hashing(err);
     return session_open(access->config, SESSION_COMMAND_ARENA_BYTES, &access->session, err);
 }
 

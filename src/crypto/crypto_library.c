@@ -119,3 +119,8 @@ int crypto_library_setup(struct secure_arena *arena, struct error *err)
     library_arena = NULL;
     return -1;
 }
+
+int crypto_library_setup_hashing(struct error *err)
+{
+    return setup_openssl(err);
+}

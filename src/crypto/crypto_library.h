@@ -14,4 +14,7 @@
  *  second call with the same arena does nothing. */
 int crypto_library_setup(struct secure_arena *arena, struct error *err);
 
+/** Instead of it, for a process that has no secret and only computes hashes: OpenSSL alone. */
+int crypto_library_setup_hashing(struct error *err);
+
 #endif
