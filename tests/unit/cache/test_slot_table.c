@@ -99,6 +99,23 @@ static void an_object_that_was_replaced_is_not_forgotten(void **state)
     assert_remembers(table, object);
 }
 
+static void a_refusal_lasts_as_long_as_the_turn(void **state)
+{
+    struct slot_table *table = *state;
+    struct slot *slot;
+
+    assert_false(slot_table_refuse(table, ID));
+    slot = take_turn(table);
+    assert_false(slot_table_is_refused(table, slot));
+    assert_true(slot_table_refuse(table, ID));
+    assert_true(slot_table_is_refused(table, slot));
+    slot_table_release(table, slot, NULL);
+    assert_false(slot_table_refuse(table, ID));
+    slot = take_turn(table);
+    assert_false(slot_table_is_refused(table, slot));
+    slot_table_release(table, slot, NULL);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, open_table, close_table)
 
 int main(void)
@@ -107,6 +124,7 @@ int main(void)
         test(a_forgotten_object_is_remembered_no_more),
         test(forgetting_needs_no_turn_and_takes_none),
         test(an_object_that_was_replaced_is_not_forgotten),
+        test(a_refusal_lasts_as_long_as_the_turn),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
