@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Certificates: PEM as it is, or, when the first octet is 'd', the DER inside one, which no mutation
- * of base64 would ever reach. Each is parsed, asked whether it may sign, and added to a store.
+ * of base64 would ever reach. Each is parsed, asked whether it may sign, and added to a store; PEM may be
+ * a private key, too.
  */
 #include "crypto/certificate.h"
 #include "crypto/encoding.h"
 #include "crypto/signature.h"
+#include "crypto/signature_key.h"
 #include "fuzz_main.h"
 
 #include <stdlib.h>
@@ -64,6 +66,18 @@ static void check_certificate(const char *pem, size_t size, const struct trust_s
     check_signature(certificate);
 }
 
+/* What stands in the file that signing_key names. */
+static void check_key(const char *text, size_t size)
+{
+    CLEANUP(signature_key_free) struct signature_key *key = NULL;
+    struct secure_buffer *pem = NULL;
+    struct error err = ERROR_INIT;
+
+    if (secure_buffer_copy_of(fuzz_arena(), text, size, &pem, &err) == 0 &&
+        signature_key_new(pem, &key, &err) < 0)
+        fuzz_assert_plain(&err);
+}
+
 static void check(const char *pem, size_t size)
 {
     CLEANUP(trust_store_free) struct trust_store *store = NULL;
@@ -74,6 +88,7 @@ static void check(const char *pem, size_t size)
     if (trust_store_add(store, pem, size, &err) < 0)
         fuzz_assert_plain(&err);
     check_certificate(pem, size, store);
+    check_key(pem, size);
 }
 
 void fuzz_one(const uint8_t *data, size_t size)

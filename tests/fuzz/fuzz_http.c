@@ -3,6 +3,7 @@
  * Any bytes as what a server sends, through libcurl. The first octet picks the request; what follows
  * goes to one connection after another.
  */
+#include "counting_sink.h"
 #include "fuzz_main.h"
 #include "glancefs/limits.h"
 #include "http_transport.h"
@@ -28,12 +29,6 @@ enum call {
     CALL_UPLOAD = 'u'
 };
 
-/* Counts what it is given. */
-struct counting_sink {
-    struct byte_sink sink;
-    uint64_t size;
-};
-
 /* A request with what it borrows. */
 struct exchange {
     struct http_client *client;
@@ -42,16 +37,6 @@ struct exchange {
     struct byte_source *source;
     struct http_request request;
 };
-
-static int count(struct byte_sink *sink, const void *bytes, size_t size, struct cancel *cancel,
-                 struct error *err)
-{
-    (void)bytes, (void)cancel, (void)err;
-    ((struct counting_sink *)sink)->size += size;
-    return 0;
-}
-
-static const struct byte_sink_ops counting_ops = {.write = count};
 
 static void exchange_clear(struct exchange *exchange)
 {
@@ -110,7 +95,7 @@ static int open_exchange(struct exchange *exchange, enum call call)
                                          .retries = RETRIES};
     struct error err = ERROR_INIT;
 
-    exchange->sink.sink.ops = &counting_ops;
+    exchange->sink = counting_sink_of();
     exchange->secret = fuzz_passphrase(PLANTED_SECRET);
     fuzz_allocations_succeed();
     exchange->source = memory_source_new("uploaded", 8, NULL);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define END_OF_ANSWER 0xff
+#define BREAK 0xfe
 
 int __wrap_http_perform(struct http_client *client, const struct http_request *request,
                         struct cancel *cancel, struct http_response *response, struct error *err);
@@ -98,11 +99,50 @@ static int keep_token(const struct http_request *request, struct http_response *
                                  &response->subject_token, err);
 }
 
+static int deliver(const struct http_request *request, const struct byte_cursor *body,
+                   struct http_response *response, struct error *err)
+{
+    const size_t skipped = response->status == 200 ? request->offset : 0;
+
+    if (body->size <= skipped)
+        return 0;
+    response->downloaded = body->size - skipped;
+    return byte_sink_write(request->download, body->bytes + skipped, body->size - skipped, NULL,
+                           err);
+}
+
+static int take_body(const struct http_request *request, const struct byte_cursor *body,
+                     struct http_response *response, struct error *err)
+{
+    const size_t limit = request->answer_limit == 0 ? LIMIT_RECORD_BYTES : request->answer_limit;
+
+    if (request->download != NULL && (response->status == 200 || response->status == 206))
+        return deliver(request, body, response, err);
+    if (body->size > limit)
+        return error_set(err, ERROR_TOO_LARGE, "%s: too much", request->service);
+    if (request->has_secret_answer && response->status < 300)
+        return keep_secret(body, response, err);
+    keep(body, response);
+    answers.is_discreet =
+        answers.is_discreet &&
+        (response->is_quiet || planted_secret_count(body->bytes, body->size) == 0);
+    return keep_token(request, response, err);
+}
+
+/* True when the body ends with BREAK, which goes. */
+static bool is_broken(struct byte_cursor *body)
+{
+    const bool is_broken = body->size > 0 && body->bytes[body->size - 1] == BREAK;
+
+    body->size -= is_broken;
+    return is_broken;
+}
+
 int __wrap_http_perform(struct http_client *client, const struct http_request *request,
                         struct cancel *cancel, struct http_response *response, struct error *err)
 {
-    const size_t limit = request->answer_limit == 0 ? LIMIT_RECORD_BYTES : request->answer_limit;
     struct byte_cursor line, body;
+    bool breaks;
 
     (void)client, (void)cancel;
     http_response_clear(response);
@@ -114,16 +154,13 @@ int __wrap_http_perform(struct http_client *client, const struct http_request *r
     body = take_until(&answers.rest, END_OF_ANSWER);
     line = take_until(&body, '\n');
     body = byte_cursor_over(body.bytes + body.position, byte_cursor_remaining(&body));
+    breaks = is_broken(&body);
     read_line(&line, response);
     response->is_quiet = request->secret_body != NULL;
-    if (body.size > limit)
-        return error_set(err, ERROR_TOO_LARGE, "%s: too much", request->service);
-    if (request->has_secret_answer && response->status < 300)
-        return keep_secret(&body, response, err);
-    keep(&body, response);
-    answers.is_discreet = answers.is_discreet && planted_secret_count(line.bytes, line.size) == 0 &&
-                          (response->is_quiet || planted_secret_count(body.bytes, body.size) == 0);
-    return keep_token(request, response, err);
+    answers.is_discreet = answers.is_discreet && planted_secret_count(line.bytes, line.size) == 0;
+    if (take_body(request, &body, response, err) < 0)
+        return -1;
+    return breaks ? error_set(err, ERROR_UNAVAILABLE, "%s: it broke", request->service) : 0;
 }
 
 static struct credentials *password_credentials(void)

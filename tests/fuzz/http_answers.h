@@ -2,7 +2,8 @@
 /*
  * Services that answer what the input says: the linker sends http_perform here (--wrap), which keeps
  * the promises of http.h. An answer is a line "STATUS" or "STATUS REQUEST-ID", then its body; an
- * octet 0xff, which no UTF-8 has, stands between two. fuzz_http has the real thing.
+ * octet 0xff, which no UTF-8 has, stands between two. A body that ends with 0xfe is cut there: the
+ * connection broke. fuzz_http has the real thing.
  */
 #ifndef FUZZ_HTTP_ANSWERS_H
 #define FUZZ_HTTP_ANSWERS_H

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http_transport.h"
 
-#include "base/clock.h"
 #include "fuzz_main.h"
-#include "glancefs/cancel.h"
-#include "glancefs/limits.h"
 #include "services/openstack/http_pool.h"
 
 #include <netinet/in.h>
@@ -16,7 +13,6 @@
 
 int __real_http_pool_take(struct http_pool *pool, struct http_handle **ret, struct error *err);
 int __wrap_http_pool_take(struct http_pool *pool, struct http_handle **ret, struct error *err);
-int __wrap_http_retry_wait(uint64_t until_ns, struct cancel *cancel, struct error *err);
 
 static struct {
     const uint8_t *data;
@@ -95,11 +91,4 @@ int __wrap_http_pool_take(struct http_pool *pool, struct http_handle **ret, stru
     FUZZ_ASSERT(curl_easy_setopt((*ret)->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket) ==
                 CURLE_OK);
     return 0;
-}
-
-int __wrap_http_retry_wait(uint64_t until_ns, struct cancel *cancel, struct error *err)
-{
-    FUZZ_ASSERT(until_ns <=
-                clock_monotonic_ns() + LIMIT_RETRY_AFTER_SECONDS * NANOSECONDS_PER_SECOND);
-    return cancel_check(cancel, err);
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A network that answers what the input says, below libcurl: the linker sends http_pool_take here
- * (--wrap), which gives each handle sockets of ours instead of connections. Pauses between attempts
- * are not made, but looked at (http_retry_wait).
+ * (--wrap), which gives each handle sockets of ours instead of connections.
  */
 #ifndef FUZZ_HTTP_TRANSPORT_H
 #define FUZZ_HTTP_TRANSPORT_H

@@ -40,23 +40,24 @@ VECTORS_OF = {
 }
 # What each target is there for, below src.
 PARSERS = {
-    "fuzz_aead": ("codec/openpgp/aead_stream.c", "codec/openpgp/aead_reader.c"),
+    "fuzz_aead": ("codec/openpgp/aead_stream.c", "codec/openpgp/aead_chunks.c", "codec/openpgp/aead_header.c"),
     "fuzz_altered_message": ("codec/openpgp/openpgp_stream.c", "codec/openpgp/seipd_v1.c"),
     "fuzz_armor": ("codec/openpgp/armor.c",),
     "fuzz_barbican": ("services/openstack/barbican.c", "services/secret_metadata.c",
                       "services/openstack/service_refusal.c", "services/openstack/openstack_session.c"),
-    "fuzz_certificate": ("crypto/certificate.c", "crypto/signature.c"),
+    "fuzz_certificate": ("crypto/certificate.c", "crypto/signature_key.c"),
     "fuzz_clouds_yaml": ("services/openstack/clouds_yaml_parser.c", "services/openstack/credentials.c"),
     "fuzz_config_file": ("base/config.c", "base/config_options.c"),
     "fuzz_consumer_entry": ("cache/consumer_registry.c",),
     "fuzz_environment": ("base/config.c", "services/openstack/credentials.c",
                          "services/openstack/token_request.c", "services/openstack/secret_json.c"),
+    "fuzz_glance": ("services/openstack/glance_list.c", "services/openstack/glance_request.c",
+                    "services/openstack/glance_download.c", "services/openstack/glance_upload.c"),
     "fuzz_http": ("services/openstack/http_response.c", "services/openstack/http_body.c",
                   "services/openstack/http_exchange.c", "services/openstack/http.c",
                   "services/openstack/http_retry.c"),
     "fuzz_http_head": ("services/openstack/http_response.c", "services/openstack/service_refusal.c"),
     "fuzz_http_url": ("services/openstack/http_url.c", "services/openstack/service_catalog.c"),
-    "fuzz_image_list": ("services/openstack/glance_list.c", "services/openstack/glance_request.c"),
     "fuzz_image_record": ("services/image_record.c", "services/image_encryption.c"),
     "fuzz_image_signature": ("view/image_signature.c", "crypto/signature.c"),
     "fuzz_json_document": ("services/json_document.c",),
@@ -73,7 +74,8 @@ PARSERS = {
     "fuzz_skesk": ("codec/openpgp/skesk.c", "codec/openpgp/s2k.c"),
     "fuzz_text_values": ("crypto/encoding.c", "base/uuid.c", "services/iso_date.c"),
     "fuzz_upload_journal": ("cache/upload_journal.c",),
-    "fuzz_written": ("codec/openpgp/openpgp_sink.c", "codec/openpgp/packet_writer.c"),
+    "fuzz_written": ("codec/openpgp/openpgp_sink.c", "codec/openpgp/packet_writer.c",
+                     "codec/openpgp/aead_reader.c"),
 }
 LARGEST_INPUT = 16384
 LARGEST_KEPT = 4096
