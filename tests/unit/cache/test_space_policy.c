@@ -215,22 +215,22 @@ static void many_objects_are_summed_up_to_the_end_of_numbers(void **state)
 static void age_counts_from_the_last_use_and_never_backwards(void **state)
 {
     static const struct {
-        unsigned max_age;
         int64_t last_used, now;
+        unsigned max_age;
         bool expected;
     } rows[] = {
-        {0, 0, NOW, false},
-        {0, INT64_MIN, INT64_MAX, false},
-        {100, NOW, NOW, false},
-        {100, NOW - 100, NOW, false},
-        {100, NOW - 101, NOW, true},
-        {100, NOW + 1, NOW, false},
-        {100, INT64_MAX, NOW, false},
-        {100, INT64_MIN, NOW, true},
-        {100, INT64_MIN, INT64_MIN, false},
-        {UINT32_MAX, 0, UINT32_MAX, false},
-        {UINT32_MAX, 0, INT64_C(4294967296), true},
-        {1, -10, -5, true},
+        {0, NOW, 0, false},
+        {INT64_MIN, INT64_MAX, 0, false},
+        {NOW, NOW, 100, false},
+        {NOW - 100, NOW, 100, false},
+        {NOW - 101, NOW, 100, true},
+        {NOW + 1, NOW, 100, false},
+        {INT64_MAX, NOW, 100, false},
+        {INT64_MIN, NOW, 100, true},
+        {INT64_MIN, INT64_MIN, 100, false},
+        {0, UINT32_MAX, UINT32_MAX, false},
+        {0, INT64_C(4294967296), UINT32_MAX, true},
+        {-10, -5, 1, true},
     };
 
     (void)state;
