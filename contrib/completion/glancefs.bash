@@ -119,6 +119,7 @@ _glancefs() {
     case $current in '=' | ':') current='' ;; esac
     read -ra before <<<"${line% *}"
     command=${before[1]-}
+    if [ "$command" = attach ]; then command=mount; fi # takes its options
     previous=${before[-1]}
     if [ ${#before[@]} -eq 1 ]; then
         _glancefs_offer "$whole" -W "$(_glancefs_commands) --help --version"

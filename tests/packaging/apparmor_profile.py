@@ -74,28 +74,33 @@ class Access(NamedTuple):
     letters: str
 
 
-CALL = re.compile(r"^(\d+)\s+(\w+)\((.*)\)\s+= (-?\d+)")
-OPEN_AT = re.compile(r'(?:(?:AT_FDCWD|\d+)<([^>]*)>, )?"([^"]*)"')
-WRITES = {"mkdir", "mkdirat", "unlink", "unlinkat", "rename", "renameat", "renameat2", "rmdir", "truncate",
-          "chmod", "fchmodat", "linkat", "symlinkat", "utimensat"}
+CALL = re.compile(r"^(\w+)\((.*)\)\s+= (-?\d+)")
+PATH = re.compile(r'(?:(?:AT_FDCWD|\d+)<([^>]*)>, )?"([^"]*)"')
+OPENS = ("open", "openat", "openat2")
+WRITES = ("mkdir", "mkdirat", "unlink", "unlinkat", "rename", "renameat", "renameat2", "rmdir", "truncate",
+          "chmod", "fchmodat", "linkat", "symlinkat", "connect", "bind")
+# What strace is to look at.
+TRACED = (*("?" + call for call in (*OPENS, *WRITES)), "execve")
 
 
 def letters_of(call: str, arguments: str) -> str:
-    if call in ("open", "openat"):
+    if call in OPENS:
         if "O_PATH" in arguments:
             return ""
-        return {"O_WRONLY": "w", "O_RDWR": "rw"}.get(next(iter(re.findall("O_WRONLY|O_RDWR", arguments)), ""), "r")
-    return "w" if call in WRITES else "x" if call == "execve" else ""
+        return "rw" if re.search(r"\bO_(WRONLY|RDWR|CREAT)\b", arguments) else "r"
+    return "x" if call == "execve" else "w"
 
 
-def accesses(trace: str) -> Iterator[Access]:
-    """What `strace -f -y` saw succeed, by real paths."""
+def accesses(trace: str, process: str, root: Path) -> Iterator[Access]:
+    """What `strace -ff -y` of a process below `root` saw succeed, with real paths; directories end in /."""
     for line in trace.splitlines():
         call = CALL.match(line)
-        if call is None or int(call[4]) < 0:
-            continue
-        letters = letters_of(call[2], call[3])
-        for folder, name in OPEN_AT.findall(call[3]) if letters else ():
+        letters = letters_of(call[1], call[2]) if call and int(call[3]) >= 0 else ""
+        # Of what is executed and connected to, the rest is arguments.
+        paths = PATH.findall(call[2])[:1 if call[1] == "execve" else None] if letters else ()
+        for folder, name in paths:
             path = os.path.normpath(os.path.join(folder or "/", name))
-            path = re.sub("^/proc/(?:thread-)?self(?=/|$)", f"/proc/{call[1]}", path)
-            yield Access(os.path.realpath(path) if Path(path).exists() else path, letters)
+            path = re.sub("^/proc/(?:thread-)?self(?=/|$)", f"/proc/{process}", path)
+            if Path(path).exists():
+                path = os.path.realpath(path)
+            yield Access(path + "/" * (root / path[1:]).is_dir(), letters)

@@ -38,10 +38,10 @@ def run_tests(tests: List[Test], *arguments) -> int:
     """Runs them in their order; a line each. The number of those that failed."""
     failed = 0
     for test in tests:
-        name = test.__name__
+        name, started = test.__name__, time.monotonic()
         try:
             test(*arguments)
-            print(f"ok   {name}", flush=True)
+            print(f"ok   {name} ({time.monotonic() - started:.1f} s)", flush=True)
         except Failed as problem:
             failed += 1
             print(f"FAIL {name}: {problem}", flush=True)

