@@ -25,6 +25,7 @@
 #include "glancefs/error.h"
 #include "glancefs/identity_service.h"
 #include "glancefs/image_record.h"
+#include "glancefs/sandbox_state.h"
 #include "glancefs/secure_arena.h"
 #include "glancefs/upload_staging.h"
 #include "glancefs/write_index.h"
@@ -64,6 +65,7 @@ struct image_index_parts {
     struct consumer_registry *consumers; /* asked only when the configuration says consumers=on */
     struct write_index *writes;          /* these two only for status; may be NULL, */
     struct upload_staging *uploads;      /* then nothing is ever uploaded */
+    const struct sandbox_state *sandbox; /* for status; NULL: none */
 };
 
 /** ERROR_UNSUPPORTED when the configuration asks for what this version cannot do. */
@@ -192,6 +194,8 @@ DEFINE_CLEANUP(struct read_stream, read_stream_close)
  *     version, cloud           strings
  *     verify                   "first" or "stream"
  *     uptime_seconds           number
+ *     sandbox                  {entered, landlock_abi, seccomp, runs_programs}: see struct
+ *                              sandbox_state; `landlock_abi` is 0 where the kernel lacks Landlock
  *     cache                    {objects, stored_bytes, partial_objects, partial_bytes, reserved_bytes,
  *                              quarantined_objects, quarantined_bytes, staged_bytes, max_size_bytes,
  *                              min_free_bytes, filesystem_bytes, free_bytes, evictions, evicted_bytes,

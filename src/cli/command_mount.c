@@ -72,19 +72,27 @@ static int build_layers(const struct mount_options *options, struct layers *laye
                                             .arena = layers->session->arena,
                                             .consumers = layers->staging->consumers,
                                             .writes = layers->writes,
-                                            .uploads = layers->staging->staging};
-    if (image_index_new(&parts, &layers->index, err) < 0)
-        return -1;
-    const struct mount_parts mount = {.config = config,
+                                            .uploads = layers->staging->staging,
+                                            .sandbox = &layers->sandbox};
+
+    return image_index_new(&parts, &layers->index, err);
+}
+
+/* Mounts, and answers from then on. */
+static int start_mount(const struct mount_options *options, struct layers *layers,
+                       struct error *err)
+{
+    const struct mount_parts parts = {.config = options->config,
                                       .index = layers->index,
                                       .writes = layers->writes,
                                       .arena = layers->session->arena};
     int device_fd;
 
-    if (mount_open(&mount, &layers->mount, err) < 0 ||
-        mount_access_get_device(layers->access, &device_fd, err) < 0)
+    if (mount_open(&parts, &layers->mount, err) < 0 ||
+        mount_access_get_device(layers->access, &device_fd, err) < 0 ||
+        mount_attach(layers->mount, device_fd, err) < 0)
         return -1;
-    return mount_attach(layers->mount, device_fd, err);
+    return mount_start(layers->mount, err);
 }
 
 /* Nothing has run on a second thread so far: those that start now are born into the sandbox. */
@@ -94,7 +102,7 @@ static int start(const struct mount_options *options, struct layers *layers, str
         ciphertext_cache_start(layers->cache, err) < 0 ||
         upload_staging_start(layers->staging->staging, err) < 0)
         return -1;
-    return mount_start(layers->mount, err);
+    return start_mount(options, layers, err);
 }
 
 static void tear_down_layers(struct layers *layers)

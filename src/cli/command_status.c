@@ -156,6 +156,25 @@ static void show_cache(struct json_object *cache)
     show_images(cache, "downloads", "fetching", "done_bytes", "total_bytes");
 }
 
+static void show_sandbox(struct json_object *sandbox)
+{
+    const uint64_t landlock = number_of(sandbox, "landlock_abi");
+
+    if (!json_object_get_boolean(json_object_object_get(sandbox, "entered"))) {
+        (void)printf("sandbox   none\n");
+        return;
+    }
+    if (landlock > 0)
+        (void)printf("sandbox   Landlock %" PRIu64, landlock);
+    else
+        (void)printf("sandbox   no Landlock, the daemon may open whatever its user may");
+    if (json_object_get_boolean(json_object_object_get(sandbox, "seccomp")))
+        (void)printf(", seccomp");
+    if (json_object_get_boolean(json_object_object_get(sandbox, "runs_programs")))
+        (void)printf(", runs gpg");
+    (void)printf("\n");
+}
+
 static void show(struct json_object *status)
 {
     const uint64_t uptime = number_of(status, "uptime_seconds");
@@ -166,6 +185,7 @@ static void show(struct json_object *status)
     (void)printf("glancefs  %s, up %" PRIu64 " h %" PRIu64 " min %" PRIu64 " s\n",
                  text_of(status, "version"), uptime / 3600, uptime / 60 % 60, uptime % 60);
     (void)printf("cloud     %s\n", text_of(status, "cloud"));
+    show_sandbox(json_object_object_get(status, "sandbox"));
     show_cache(json_object_object_get(status, "cache"));
     (void)printf("memory    %s locked of at most %s\n",
                  size_text(number_of(memory, "used_bytes"), first),

@@ -6,8 +6,8 @@
  *   mount_access_new          as who started us: forks the keeper
  *   mount_privileges_become   root becomes `setuid`; only locking memory is left
  *   (session, cloud, cache)   as that user, whose files they are
- *   mount_access_get_device   the keeper mounts
  *   mount_sandbox_enter       see cli/mount_sandbox.h; before the first thread
+ *   mount_access_get_device   the keeper mounts
  */
 #ifndef CLI_MOUNT_PRIVILEGES_H
 #define CLI_MOUNT_PRIVILEGES_H

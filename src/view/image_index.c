@@ -511,7 +511,8 @@ int image_index_status(struct image_index *index, char **ret, struct error *err)
         .verified = index->verified,
         .counters = &index->counters,
         .writes = index->parts.writes,
-        .uploads = index->parts.uploads};
+        .uploads = index->parts.uploads,
+        .sandbox = index->parts.sandbox};
 
     return status_text(&subject, ret, err);
 }

@@ -89,6 +89,19 @@ static struct json_object *cache_object(struct ciphertext_cache *cache)
     return object;
 }
 
+static struct json_object *sandbox_object(const struct sandbox_state *sandbox)
+{
+    static const struct sandbox_state none = {.is_entered = false};
+    const struct sandbox_state *state = sandbox != NULL ? sandbox : &none;
+    struct json_object *object = json_object_new_object();
+
+    add(object, "entered", json_object_new_boolean(state->is_entered));
+    add_number(object, "landlock_abi", (uint64_t)state->landlock_abi);
+    add(object, "seccomp", json_object_new_boolean(state->has_filter));
+    add(object, "runs_programs", json_object_new_boolean(state->runs_programs));
+    return object;
+}
+
 static struct json_object *memory_object(const struct secure_arena *arena)
 {
     struct json_object *object = json_object_new_object();
@@ -229,6 +242,7 @@ static struct json_object *status_object(const struct status_subject *subject)
     add(object, "verify",
         json_object_new_string(subject->verify == VERIFY_STREAM ? "stream" : "first"));
     add_number(object, "uptime_seconds", subject->uptime_seconds);
+    add(object, "sandbox", sandbox_object(subject->sandbox));
     add(object, "cache", cache_object(subject->cache));
     add(object, "memory", memory_object(subject->arena));
     add(object, "streams", streams);

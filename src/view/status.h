@@ -10,6 +10,7 @@
 #include "glancefs/ciphertext_cache.h"
 #include "glancefs/config.h"
 #include "glancefs/error.h"
+#include "glancefs/sandbox_state.h"
 #include "glancefs/secure_arena.h"
 #include "glancefs/upload_staging.h"
 #include "glancefs/write_index.h"
@@ -29,8 +30,9 @@ struct status_subject {
     struct stream_registry *streams;
     struct verified_images *verified;
     struct view_counters *counters;
-    struct write_index *writes;     /* may be NULL, as the next */
-    struct upload_staging *uploads; /* its disk is read */
+    struct write_index *writes;          /* may be NULL, as the next */
+    struct upload_staging *uploads;      /* its disk is read */
+    const struct sandbox_state *sandbox; /* NULL: none */
 };
 
 /**

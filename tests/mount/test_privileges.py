@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the daemon may still do while it serves, who it is, and who mounts for it."""
 import errno
+import json
 import os
 import pwd
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Dict, List
@@ -24,6 +26,19 @@ mount --bind "$1" /usr/local/bin && mount -t fuse.glancefs "$2" "$3" -o "$4" || 
 echo mounted
 read line
 umount "$3"
+"""
+
+
+# Runs its arguments where the first system call of Landlock is ENOSYS.
+WITHOUT_LANDLOCK = """
+import ctypes, errno, os, sys
+seccomp = ctypes.CDLL("libseccomp.so.2")
+seccomp.seccomp_init.restype = ctypes.c_void_p
+rules = ctypes.c_void_p(seccomp.seccomp_init(0x7fff0000))
+call = seccomp.seccomp_syscall_resolve_name(b"landlock_create_ruleset")
+assert seccomp.seccomp_rule_add_array(rules, 0x50000 | errno.ENOSYS, call, 0, None) == 0
+assert seccomp.seccomp_load(rules) == 0
+os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
@@ -47,12 +62,6 @@ def processes(bed: Bed) -> Dict[str, int]:
 
 def is_sanitized(bed: Bed) -> bool:
     return bed.slowness > 1
-
-
-def serve(bed: Bed, *arguments: str) -> None:
-    """The daemon mounts first and then enters its sandbox: one answer tells that it has."""
-    bed.mount(*arguments)
-    os.listdir(bed.mount_point)
 
 
 def give_to_nobody(bed: Bed, *paths: Path) -> None:
@@ -108,7 +117,7 @@ def every_thread_is_in_the_sandbox(bed):
 
 @test
 def sandbox_no_leaves_root_as_it_is(bed):
-    serve(bed, "-o", "sandbox=no")
+    bed.mount("-o", "sandbox=no")
     found = status(bed.daemon.pid)
     check(int(found["CapEff"], 16) != 0, "root has no capability")
     equal(found["NoNewPrivs"], "0", "no_new_privs")
@@ -116,8 +125,34 @@ def sandbox_no_leaves_root_as_it_is(bed):
 
 @test
 def a_daemon_that_stays_root_says_so(bed):
-    serve(bed)
+    bed.mount()
     check("stays root" in bed.log_text(), f"the log: {bed.log_text()!r}")
+
+
+@test
+def status_tells_of_the_sandbox(bed):
+    bed.mount()
+    found = json.loads((bed.mount_point / "status").read_text())["sandbox"]
+    if is_sanitized(bed):
+        equal(found, {"entered": True, "landlock_abi": 0, "seccomp": False, "runs_programs": False},
+              "status")
+    else:
+        check(found.pop("landlock_abi") >= 2, "Landlock is not used")
+        equal(found, {"entered": True, "seccomp": True, "runs_programs": False}, "status")
+    check(b"sandbox   " in bed.glancefs("status", bed.mount_point).stdout, "status says nothing of it")
+
+
+@test
+def a_kernel_without_landlock_is_told(bed):
+    """A filter answers as such a kernel does."""
+    image = bed.image(DATA)
+    bed.mount(command=[sys.executable, "-c", WITHOUT_LANDLOCK, *bed.mount_command()])
+    same_bytes(bed.run("cat", bed.view(image)).stdout, DATA, "cat's output")
+    found = json.loads((bed.mount_point / "status").read_text())["sandbox"]
+    equal(found["landlock_abi"], 0, "what status says of Landlock")
+    if not is_sanitized(bed):
+        check("lacks Landlock" in bed.log_text(), f"the log: {bed.log_text()!r}")
+        check(b"no Landlock" in bed.glancefs("status", bed.mount_point).stdout, "status does not warn")
 
 
 # --- who it is ---
@@ -127,7 +162,7 @@ def setuid_makes_the_daemon_another_user(bed):
     image, target = bed.image(DATA), queued(bed)
     give_to_nobody(bed)
     os.chown(bed.tmp, NOBODY.pw_uid, NOBODY.pw_gid)
-    serve(bed, "-o", "setuid=nobody,max_memory=64M")
+    bed.mount("-o", "setuid=nobody,max_memory=64M")
     check_is_nobody(bed.daemon.pid)
     check_sandbox(bed, bed.daemon.pid)
     if not is_sanitized(bed):
@@ -143,7 +178,7 @@ def setuid_makes_the_daemon_another_user(bed):
 @test
 def setuid_takes_a_number(bed):
     give_to_nobody(bed)
-    serve(bed, "-o", f"setuid={NOBODY.pw_uid}")
+    bed.mount("-o", f"setuid={NOBODY.pw_uid}")
     check_is_nobody(bed.daemon.pid)
 
 
@@ -152,7 +187,7 @@ def of_a_user_root_became_the_files_are_roots_all_the_same(bed):
     """uid and gid say whom files belong to; by default, who mounts."""
     image = bed.image(DATA)
     give_to_nobody(bed)
-    serve(bed, "-o", "setuid=nobody")
+    bed.mount("-o", "setuid=nobody")
     equal(bed.view(image).stat().st_uid, 0, "the owner")
 
 
@@ -212,7 +247,7 @@ def a_plain_user_cannot_become_somebody_else(bed):
 @test
 def the_keeper_may_only_unmount_and_ends_with_the_daemon(bed):
     give_to_nobody(bed)
-    serve(bed, "-o", "setuid=nobody")
+    bed.mount("-o", "setuid=nobody")
     keeper = processes(bed)["glancefs-mount"]
     found = status(keeper)
     unmounting = 1 << 21 | 1 << 2  # CAP_SYS_ADMIN, CAP_DAC_READ_SEARCH
@@ -227,7 +262,7 @@ def the_keeper_may_only_unmount_and_ends_with_the_daemon(bed):
 
 @test
 def signals_to_the_keeper_do_not_end_it(bed):
-    serve(bed)
+    bed.mount()
     keeper = processes(bed)["glancefs-mount"]
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         os.kill(keeper, number)
@@ -239,7 +274,7 @@ def signals_to_the_keeper_do_not_end_it(bed):
 @test
 def a_mount_whose_daemon_was_killed_stays_in_the_way(bed):
     """Were it undone, writers would go on in the directory below, in plaintext."""
-    serve(bed)
+    bed.mount()
     keeper = processes(bed)["glancefs-mount"]
     bed.daemon.kill()
     bed.daemon.wait()
@@ -329,7 +364,7 @@ def gpg_runs_in_the_sandbox_of_its_daemon(bed):
     runtime = bed.tmp / "runtime"
     runtime.mkdir(mode=0o700)
     os.chown(runtime, NOBODY.pw_uid, NOBODY.pw_gid)
-    serve(bed, "-o", f"setuid=nobody,engine=gpgme,runtime={runtime}")
+    bed.mount("-o", f"setuid=nobody,engine=gpgme,runtime={runtime}")
     check_is_nobody(bed.daemon.pid)
     check_sandbox(bed, bed.daemon.pid)
     check_reads_and_writes(bed, image, target)

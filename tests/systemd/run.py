@@ -63,6 +63,10 @@ class ServiceBed(Bed):
         super().__init__(program, directory, directory, 1)
         self.program = directory / "glancefs"
         shutil.copy(program, self.program)
+        # Like the program, what restricts it must not lie where the service sees nothing.
+        self.filtered = directory / "tests" / "systemd" / "filtered.py"
+        shutil.copytree(HERE, self.filtered.parent)
+        shutil.copytree(UNITS, directory / "contrib" / "systemd")
         self.socket = directory / "mount.socket"
         self.notify = directory / "notify.socket"
         self.config = directory / "glancefs.conf"
@@ -94,7 +98,7 @@ class ServiceBed(Bed):
         with open(self.log, "ab") as log:
             self.mounter = subprocess.Popen(
                 ["systemd-socket-activate", "--seqpacket", "-l", str(self.socket), "setpriv",
-                 "--inh-caps=-all", f"--bounding-set=-all,{kept}", str(HERE / "filtered.py"),
+                 "--inh-caps=-all", f"--bounding-set=-all,{kept}", str(self.filtered),
                  MOUNTER.name, *self.expand(MOUNTER.value("ExecStart"))],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.children.append(self.mounter)
@@ -109,7 +113,7 @@ class ServiceBed(Bed):
         return ["unshare", "--mount", "--ipc", "--propagation", "slave", "sh", "-c", NAMESPACE, "sh",
                 f"{self.cache} {self.cloud.path}", "setpriv", *ids, "unshare", "--user",
                 "--map-current-user", "--keep-caps", "setpriv", *drop, "prlimit", "--core=0",
-                f"--nofile={SERVICE.value('LimitNOFILE')}", str(HERE / "filtered.py"), SERVICE.name,
+                f"--nofile={SERVICE.value('LimitNOFILE')}", str(self.filtered), SERVICE.name,
                 *command]
 
     def serve(self) -> None:
