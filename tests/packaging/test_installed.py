@@ -288,6 +288,19 @@ def a_purge_removes_an_empty_cache_and_what_was_enabled(machine: Machine) -> Non
     expect(not machine.left(), f"left are {machine.left()}")
 
 
+def under_systemd_only_a_removal_stops_units(machine: Machine) -> None:
+    calls, systemctl = machine.root / "tmp/calls", machine.root / "usr/bin/systemctl"
+    machine.run("mkdir", "-p", "/run/systemd/system")
+    machine.run("rm", "-f", "/usr/sbin/policy-rc.d")  # of containers, where it forbids everything
+    systemctl.write_text('#!/bin/sh\necho "$*" >>/tmp/calls\n')
+    for argument, wanted in (("--install", ["daemon-reload"]), ("--install", ["daemon-reload"]),
+                             ("--remove", ["stop glancefs@*.service glancefs-mount@*.socket", "daemon-reload"])):
+        calls.write_text("")
+        machine.dpkg(argument, "glancefs" if argument == "--remove" else "/tmp/package.deb")
+        made = calls.read_text().splitlines()
+        expect(made == wanted, f"dpkg {argument} asked systemd for {made}")
+
+
 def only_the_user_stays(machine: Machine) -> None:
     for name in sorted(ACCOUNTS):
         before = set((Path("/") / name).read_text().splitlines())
@@ -303,7 +316,7 @@ TESTS = [the_package_installs, its_user_owns_the_caches_and_cannot_log_in, nothi
          the_service_needs_no_file_that_apparmor_refuses,
          upgrade_and_removal_leave_a_mount_alone, removal_leaves_configuration_and_cache_only,
          a_purge_keeps_the_cache_and_says_so, a_purge_removes_an_empty_cache_and_what_was_enabled,
-         only_the_user_stays]
+         under_systemd_only_a_removal_stops_units, only_the_user_stays]
 
 if __name__ == "__main__":
     WORK = Path(sys.argv[2])
