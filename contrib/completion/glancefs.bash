@@ -45,9 +45,12 @@ _glancefs_flag_kind() { # COMMAND FLAG
     esac
 }
 
-# Ids of the images of the configured cloud, when it tells them within a second.
+# How many seconds somebody who types may wait for a cloud.
+_glancefs_patience=1
+
+# Ids of the images of the configured cloud, when it tells them in time.
 _glancefs_images() {
-    timeout 1 "$_glancefs_program" images --json 2>/dev/null </dev/null |
+    timeout "$_glancefs_patience" "$_glancefs_program" images --json 2>/dev/null </dev/null |
         grep -Eo '"id": *"[0-9a-f-]{36}"' | grep -Eo '[0-9a-f-]{36}'
 }
 

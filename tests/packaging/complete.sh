@@ -7,6 +7,8 @@ source "$1"
 shift
 
 compopt() { :; } # only readline has options
+# shellcheck disable=SC2034 # used in what was sourced
+_glancefs_patience=20 # nobody types here, and the machine may be busy
 
 for line in "$@"; do
     COMP_LINE=$line
