@@ -114,7 +114,8 @@ class Run:
         return profiles / f"{self.target.name}.profraw"
 
     def environment(self, profiles: pathlib.Path) -> dict[str, str]:
-        return dict(os.environ, LLVM_PROFILE_FILE=str(self.profile(profiles)),
+        # What a target that ends early leaves behind goes with the rest.
+        return dict(os.environ, LLVM_PROFILE_FILE=str(self.profile(profiles)), TMPDIR=str(profiles),
                     GLANCEFS_FUZZ_FAIL_ALLOCATIONS="1",
                     ASAN_OPTIONS="detect_leaks=1:allocator_may_return_null=1",
                     UBSAN_OPTIONS="print_stacktrace=1")
