@@ -65,6 +65,9 @@ static const char *const names[] = {
     "runtime",
     "aead",
     "threads",
+    "setuid",
+    "drop_privileges",
+    "sandbox",
     "log",
     "log_level",
 };
