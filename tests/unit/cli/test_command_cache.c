@@ -321,7 +321,7 @@ static void evict_goes_on_after_what_is_not_there(void **state)
     CLEANUP(program_run_free) struct program_run *run = NULL;
 
     fill(test);
-    run = RUN_CACHE(test, "evict", "--json", ABSENT_ID, "..", OTHER_ID);
+    run = RUN_CACHE(test, "evict", "--json", ABSENT_ID, "..", IMAGE_ID "0", OTHER_ID);
     assert_exit(run, EXIT_CODE_NOT_FOUND);
     assert_non_null(strstr(run->output, "{\"image_id\":\"" ABSENT_ID
                                         "\",\"result\":\"failed\",\"removed_objects\":0,"
