@@ -52,6 +52,14 @@ static void await_files(struct cache_fixture *fixture, size_t count)
     assert_int_equal(cache_fixture_files(fixture), count);
 }
 
+/* Waits until the service is asked: the thread that does it may start late. */
+static void await_running(struct cache_fixture *fixture)
+{
+    for (int i = 0; i < 10000 && fake_image_service_running(fixture->images) == 0; i++)
+        pause_ms(1);
+    assert_int_equal(fake_image_service_running(fixture->images), 1);
+}
+
 /* Reads everything and the end; ERROR_NONE or why that failed. */
 static enum error_kind read_to_end(struct cache_fixture *fixture, struct byte_source *source)
 {
@@ -132,6 +140,7 @@ static void the_last_follower_that_leaves_ends_the_download(void **state)
     misbehave(fixture, (struct fake_download){.chunk_bytes = 1000, .delay_ms = 5});
     first = follow(fixture);
     second = follow(fixture);
+    await_running(fixture);
     byte_source_free(first);
     pause_ms(50);
     assert_int_equal(fake_image_service_running(fixture->images), 1);
@@ -199,6 +208,7 @@ static void the_last_one_who_waits_ends_it_as_well(void **state)
     misbehave(fixture, (struct fake_download){.chunk_bytes = 1000, .delay_ms = 5});
     assert_succeeds(cancel_new(&opening.cancel, &err));
     follower = follow(fixture);
+    await_running(fixture);
     assert_int_equal(pthread_create(&opening.thread, NULL, run_open, &opening), 0);
     pause_ms(50);
     byte_source_free(follower);
