@@ -82,7 +82,7 @@ def a_foreign_directory_that_others_may_enter_is_refused_as_cache(bed):
     bed.cache.mkdir()
     bed.cache.chmod(0o755)
     (bed.cache / "somebody-elses").write_text("x")
-    answer = bed.run(*bed.mount_command(), code=4)
+    answer = bed.run(*bed.mount_command(), code=2)
     check(str(bed.cache).encode() in answer.stderr, f"the message is {answer.stderr!r}")
 
 
@@ -238,6 +238,41 @@ def a_second_mount_on_the_same_cache_is_refused(bed):
                           second, code=1)
     check(b"another glancefs mount uses it" in answer.stderr, f"it says {answer.stderr}")
     same_bytes(bed.run("cat", bed.view(image)).stdout, DATA, "cat's output")
+
+
+def stop_download_at(bed, image, size):
+    record = {**bed.cloud.record(image), "glancefs_test_stop_at": size}
+    bed.cloud.write_record(image, {name: value for name, value in record.items() if value is not None})
+
+
+def a_new_daemon_goes_on(bed, mode):
+    """The cloud has only the second part any more when the new daemon comes."""
+    image = bed.image(DATA)
+    stored = bed.cloud.data(image).read_bytes()
+    stop_download_at(bed, image, 3 * MIB)
+    bed.mount("-o", f"verify={mode}")
+    child = bed.start("cat", bed.view(image))
+    bed.wait_for(lambda: any(data.stat().st_size == 3 * MIB for data in bed.cache.glob("partial/*/data")), 20,
+                 "3 MiB of the download")
+    bed.daemon.kill()
+    bed.wait_daemon()
+    bed.run("fusermount3", "-uz", bed.mount_point)
+    child.wait(bed.seconds(20))
+    bed.cloud.data(image).write_bytes(bytes(3 * MIB) + stored[3 * MIB:])
+    stop_download_at(bed, image, None)
+    bed.mount("-o", f"verify={mode}")
+    same_bytes(bed.run("cat", bed.view(image)).stdout, DATA, "cat's output")
+    same_bytes(cached_object(bed).read_bytes(), stored, "the object")
+
+
+@test
+def a_new_daemon_goes_on_where_a_killed_one_ended(bed):
+    a_new_daemon_goes_on(bed, "first")
+
+
+@test
+def a_new_daemon_goes_on_where_a_killed_one_ended_under_verify_stream(bed):
+    a_new_daemon_goes_on(bed, "stream")
 
 
 @test
