@@ -45,6 +45,29 @@ ssize_t __wrap_pwrite64(int fd, const void *bytes, size_t size, off_t offset)
     return __real_pwrite64(fd, bytes, size, offset);
 }
 
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+int __real_renameat(int old_fd, const char *old_name, int new_fd, const char *new_name);
+int __wrap_renameat(int old_fd, const char *old_name, int new_fd, const char *new_name);
+
+static atomic_int sync_error; /* 0: none */
+static atomic_bool renames_fail;
+
+int __wrap_fdatasync(int fd)
+{
+    errno = atomic_load(&sync_error);
+    return errno != 0 ? -1 : __real_fdatasync(fd);
+}
+
+/* The publishing one, while the hog is there. */
+int __wrap_renameat(int old_fd, const char *old_name, int new_fd, const char *new_name)
+{
+    if (!atomic_load(&renames_fail) || strcmp(old_name, new_name) != 0 || access(hog, F_OK) < 0)
+        return __real_renameat(old_fd, old_name, new_fd, new_name);
+    errno = ENOSPC;
+    return -1;
+}
+
 /* --- a cache directory before a service --- */
 
 struct bed {
@@ -623,6 +646,45 @@ static void a_full_disk_with_nothing_to_evict_is_no_space_and_leaves_nothing(voi
     assert_published(bed);
 }
 
+/* The last steps need room, too. */
+static void a_disk_that_is_full_at_the_end_evicts_and_publishes(void **state)
+{
+    struct bed *bed = *state;
+    CLEANUP(memory_free) char *other = put_other_object(bed);
+    const struct object_fetch fetch = fetch_of(bed);
+    struct error err = ERROR_INIT;
+
+    hog = other;
+    atomic_store(&renames_fail, true);
+    assert_succeeds(run(&fetch, &err));
+    atomic_store(&renames_fail, false);
+    assert_published(bed);
+    assert_int_equal(access(other, F_OK), -1);
+    assert_int_equal(fake_image_service_bytes(bed->images), MIB + SIZE);
+}
+
+/* What the disk could not keep is not published, least of all an empty object. */
+static void bytes_that_could_not_be_made_durable_are_dropped(void **state)
+{
+    static const int errors[] = {ENOSPC, EDQUOT, EIO};
+    static const enum error_kind kinds[] = {ERROR_NO_SPACE, ERROR_NO_SPACE, ERROR_SYSTEM};
+    struct bed *bed = *state;
+    CLEANUP(memory_free) char *other = put_other_object(bed);
+    const struct object_fetch fetch = fetch_of(bed);
+    struct error err = ERROR_INIT;
+
+    for (size_t i = 0; i < ELEMENTS_OF(errors); i++) {
+        atomic_store(&sync_error, errors[i]);
+        assert_fails(kinds[i], run(&fetch, &err));
+        atomic_store(&sync_error, 0);
+        assert_not_published(bed);
+        assert_no_partial(bed);
+        assert_int_equal(access(other, F_OK), 0);
+    }
+    assert_succeeds(run(&fetch, &err));
+    assert_published(bed);
+}
+
 static void an_object_over_the_limits_is_no_space_before_a_byte_is_asked_for(void **state)
 {
     struct bed *bed = *state;
@@ -710,6 +772,8 @@ int main(void)
         with_bed(a_follower_of_a_complete_object_is_its_reader),
         with_bed(a_full_disk_evicts_and_the_download_goes_on),
         with_bed(a_full_disk_with_nothing_to_evict_is_no_space_and_leaves_nothing),
+        with_bed(a_disk_that_is_full_at_the_end_evicts_and_publishes),
+        with_bed(bytes_that_could_not_be_made_durable_are_dropped),
         with_bed(an_object_over_the_limits_is_no_space_before_a_byte_is_asked_for),
         with_bed(two_who_fetch_the_same_download_it_once),
         with_bed(a_record_that_proves_nothing_leaves_no_trace),
