@@ -51,6 +51,9 @@ struct ciphertext_cache_parts {
     struct secure_arena *arena;   /* NULL: nothing can be opened for reading */
     bool require_hash;
     struct cache_limits limits;
+    /** What the daemon found at its start that people should know, in a sentence; may be NULL. */
+    void (*notice)(void *context, const char *text);
+    void *notice_context;
 };
 
 /**

@@ -193,6 +193,7 @@ int ciphertext_cache_new(const struct ciphertext_cache_parts *parts, struct ciph
                          struct error *err)
 {
     CLEANUP(ciphertext_cache_free) struct ciphertext_cache *cache = calloc(1, sizeof *cache);
+    const struct tidy_listener tidy = {parts->notice, parts->notice_context};
 
     if (cache == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
@@ -207,7 +208,7 @@ int ciphertext_cache_new(const struct ciphertext_cache_parts *parts, struct ciph
         return -1;
     cache->space.layout = cache->layout;
     cache->space.limits = parts->limits;
-    if (parts->role == CACHE_DAEMON && object_store_tidy(cache->layout, err) < 0)
+    if (parts->role == CACHE_DAEMON && object_store_tidy(cache->layout, tidy, err) < 0)
         return -1;
     *ret = steal(&cache);
     return 0;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is in a cache: the listing, and what the daemon makes of it when it starts. */
-#include "base/log.h"
 #include "cache/cache_directory.h"
 #include "cache/object_directory.h"
 #include "cache/object_store.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -31,14 +33,22 @@ static uint64_t disk_bytes_of(const struct stat *status)
     return (uint64_t)status->st_blocks * STAT_BLOCK_BYTES;
 }
 
-/* False when `name` of the directory `entry` is no regular file. The one is looked at through the other's
- * name: a link in the middle would be followed, but only to be counted wrongly. */
+/* Nothing in *ret when `name` of the directory `entry` is no regular file; false when that cannot be told.
+ * The one is looked at through the other's name: a link in the middle would be followed, but only to be
+ * counted wrongly. */
 static bool look_at_file(int place_fd, const char *entry, const char *name, struct stat *ret)
 {
     char path[CACHE_OBJECT_NAME_BYTES + sizeof "/" OBJECT_METADATA];
+    struct stat status;
 
-    return (size_t)snprintf(path, sizeof path, "%s/%s", entry, name) < sizeof path &&
-           fstatat(place_fd, path, ret, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(ret->st_mode);
+    *ret = (struct stat){0};
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", entry, name) >= sizeof path)
+        return false;
+    if (fstatat(place_fd, path, &status, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT || errno == ENOTDIR;
+    if (S_ISREG(status.st_mode))
+        *ret = status;
+    return true;
 }
 
 /* What a download may still take without anybody else's knowing. */
@@ -54,13 +64,13 @@ static uint64_t unallocated_bytes(const struct cache_layout *layout, const char 
     return metadata.size - allocated_bytes;
 }
 
-/* False when it is gone meanwhile. */
+/* False when it is gone meanwhile, or cannot be looked at. */
 static bool look_at_object(const struct cache_layout *layout, enum cache_place place,
                            const char *name, struct stored_object *ret)
 {
     const int place_fd = layout->place_fds[place];
     struct stat itself;
-    struct stat data = {0};
+    struct stat data;
     struct stat metadata;
 
     if (fstatat(place_fd, name, &itself, AT_SYMLINK_NOFOLLOW) < 0)
@@ -71,13 +81,13 @@ static bool look_at_object(const struct cache_layout *layout, enum cache_place p
         return false;
     if (!S_ISDIR(itself.st_mode))
         return true;
-    if (look_at_file(place_fd, name, OBJECT_DATA, &data)) {
-        ret->data_bytes = (uint64_t)data.st_size;
-        ret->disk_bytes += disk_bytes_of(&data);
-    }
-    if (look_at_file(place_fd, name, OBJECT_METADATA, &metadata)) {
+    if (!look_at_file(place_fd, name, OBJECT_DATA, &data) ||
+        !look_at_file(place_fd, name, OBJECT_METADATA, &metadata))
+        return false;
+    ret->data_bytes = (uint64_t)data.st_size;
+    ret->disk_bytes += disk_bytes_of(&data) + disk_bytes_of(&metadata);
+    if (S_ISREG(metadata.st_mode)) {
         ret->last_used = metadata.st_mtim.tv_sec;
-        ret->disk_bytes += disk_bytes_of(&metadata);
         if (place == CACHE_PLACE_PARTIAL)
             ret->unallocated_bytes = unallocated_bytes(layout, name, disk_bytes_of(&data));
     }
@@ -167,7 +177,22 @@ static bool is_damage(const struct error *err)
            err->kind == ERROR_NOT_FOUND;
 }
 
-static void tidy_object(const struct cache_layout *layout, const struct stored_object *object)
+static void __attribute__((format(printf, 2, 3)))
+tell(const struct tidy_listener *listener, const char *format, ...)
+{
+    char text[ERROR_MESSAGE_BYTES + CACHE_OBJECT_NAME_BYTES];
+    va_list arguments;
+
+    if (listener->notice == NULL)
+        return;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    listener->notice(listener->context, text);
+}
+
+static void tidy_object(const struct cache_layout *layout, const struct stored_object *object,
+                        const struct tidy_listener *listener)
 {
     struct object_metadata metadata = {0};
     struct error err = ERROR_INIT;
@@ -177,8 +202,8 @@ static void tidy_object(const struct cache_layout *layout, const struct stored_o
         return;
     if (!error_is_set(&err) && metadata.fetched_at != 0 && metadata.size == object->data_bytes)
         return;
-    log_debug("cache: objects/%s is set aside: %s", object->name,
-              error_is_set(&err) ? err.message : "it is not complete");
+    tell(listener, "cache: objects/%s is set aside: %s", object->name,
+         error_is_set(&err) ? err.message : "it is not complete");
     (void)object_store_quarantine(layout, object->name, 0, NULL, &err);
 }
 
@@ -200,19 +225,19 @@ static void tidy_partial(const struct cache_layout *layout, const struct stored_
 
 static void report_unknown(void *context, enum cache_place place, const char *name)
 {
-    (void)context;
-    log_debug("cache: %s/%s is none of ours and left alone", cache_place_name(place), name);
+    tell(context, "cache: %s/%s is none of ours and left alone", cache_place_name(place), name);
 }
 
-int object_store_tidy(const struct cache_layout *layout, struct error *err)
+int object_store_tidy(const struct cache_layout *layout, struct tidy_listener listener,
+                      struct error *err)
 {
     CLEANUP(stored_object_list_free) struct stored_object_list *list = NULL;
 
-    if (object_store_list(layout, report_unknown, NULL, &list, err) < 0)
+    if (object_store_list(layout, report_unknown, &listener, &list, err) < 0)
         return -1;
     for (size_t i = 0; i < list->count; i++) {
         if (list->objects[i].place == CACHE_PLACE_OBJECTS)
-            tidy_object(layout, &list->objects[i]);
+            tidy_object(layout, &list->objects[i], &listener);
         if (list->objects[i].place == CACHE_PLACE_PARTIAL)
             tidy_partial(layout, &list->objects[i]);
     }

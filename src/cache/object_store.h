@@ -152,11 +152,18 @@ int object_store_read_metadata(const struct cache_layout *layout, enum cache_pla
 bool object_store_is_in_use(const struct cache_layout *layout, enum cache_place place,
                             const char *name);
 
+/** Who is told, in a sentence, of what was found; may be NULL. */
+struct tidy_listener {
+    void (*notice)(void *context, const char *text);
+    void *context;
+};
+
 /**
  * What the daemon does first: objects whose metadata or size is not right are set aside, downloads
- * that cannot be resumed are dropped, the trash is emptied, and what is none of ours is logged and
+ * that cannot be resumed are dropped, the trash is emptied, and what is none of ours is told and
  * left alone. Reads metadata, not data.
  */
-int object_store_tidy(const struct cache_layout *layout, struct error *err);
+int object_store_tidy(const struct cache_layout *layout, struct tidy_listener listener,
+                      struct error *err);
 
 #endif

@@ -36,6 +36,12 @@ static void log_seal(void *context, const char *image_id, const struct error *er
         log_warning("image %s: not sealed: %s", image_id, err->message);
 }
 
+static void log_notice(void *context, const char *text)
+{
+    (void)context;
+    log_warning("%s", text);
+}
+
 static int build_layers(const struct mount_options *options, struct layers *layers,
                         struct error *err)
 {
@@ -49,7 +55,8 @@ static int build_layers(const struct mount_options *options, struct layers *laye
                                                  .images = cloud->images,
                                                  .arena = layers->session->arena,
                                                  .require_hash = config->require_hash,
-                                                 .limits = config->cache_limits};
+                                                 .limits = config->cache_limits,
+                                                 .notice = log_notice};
     if (ciphertext_cache_new(&cache, &layers->cache, err) < 0 ||
         cloud_staging_open(config, config->cache, layers->cache, layers->session, &layers->staging,
                            err) < 0)

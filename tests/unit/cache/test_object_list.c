@@ -32,7 +32,7 @@ static void tidy(const struct store_fixture *fixture)
 {
     struct error err = ERROR_INIT;
 
-    assert_succeeds(object_store_tidy(fixture->layout, &err));
+    assert_succeeds(object_store_tidy(fixture->layout, (struct tidy_listener){NULL, NULL}, &err));
 }
 
 /* --- the listing --- */

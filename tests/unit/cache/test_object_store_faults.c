@@ -262,7 +262,7 @@ static int look(const struct store_fixture *fixture, struct error *err)
 
 static int tidy(const struct store_fixture *fixture, struct error *err)
 {
-    return object_store_tidy(fixture->layout, err);
+    return object_store_tidy(fixture->layout, (struct tidy_listener){NULL, NULL}, err);
 }
 
 struct deed {
@@ -322,7 +322,7 @@ static void assert_goes_on(const struct store_fixture *fixture, const struct dee
 {
     struct error err = ERROR_INIT;
 
-    assert_succeeds(object_store_tidy(fixture->layout, &err));
+    assert_succeeds(object_store_tidy(fixture->layout, (struct tidy_listener){NULL, NULL}, &err));
     if (store_fetch(fixture, &err) < 0 && err.kind != ERROR_EXISTS)
         fail_msg("%s, step %d, then: %s", deed->name, step, err.message);
     assert_store_object_is_right(fixture);
