@@ -37,6 +37,20 @@ static int mishap_errno;
 static bool has_happened;
 static char failed; /* the letter of the call that failed first */
 
+/* Called once, between the caller's look and his step: what somebody else does then. */
+static void (*before_mkdir)(const struct store_fixture *fixture);
+static void (*before_lock)(const struct store_fixture *fixture);
+static const struct store_fixture *interfered;
+
+static void interfere(void (**deed)(const struct store_fixture *fixture))
+{
+    void (*const once)(const struct store_fixture *fixture) = *deed;
+
+    *deed = NULL;
+    if (once != NULL)
+        once(interfered);
+}
+
 /* What was called, one letter each. */
 static char trace[256];
 static size_t trace_size;
@@ -115,6 +129,7 @@ int __wrap_unlinkat(int dir_fd, const char *name, int flags)
 
 int __wrap_mkdirat(int dir_fd, const char *name, mode_t mode)
 {
+    interfere(&before_mkdir);
     return step_fails('m') ? -1 : __real_mkdirat(dir_fd, name, mode);
 }
 
@@ -141,6 +156,7 @@ int __wrap_ftruncate64(int fd, off_t size)
 
 int __wrap_flock(int fd, int operation)
 {
+    interfere(&before_lock);
     return step_fails('l') ? -1 : __real_flock(fd, operation);
 }
 
@@ -384,6 +400,25 @@ static void whatever_fails_from_then_on_there_is_the_right_object_or_none(void *
         try_every_failure(*state, &deeds[i], MISHAP_FAILURES, EIO);
 }
 
+/* A disk that does not answer for a moment is no reason to fetch everything anew. */
+static void a_start_that_cannot_look_sets_nothing_aside(void **state)
+{
+    const struct store_fixture *fixture = *state;
+
+    store_publish(fixture);
+    for (int step = 0;; step++) {
+        struct error ignored = ERROR_INIT;
+
+        arm(MISHAP_FAILURE, step, EIO);
+        (void)tidy(fixture, &ignored);
+        disarm();
+        assert_store_object_is_right(fixture);
+        assert_int_equal(store_count(fixture, CACHE_PLACE_QUARANTINE), 0);
+        if (!has_happened)
+            return;
+    }
+}
+
 struct plan {
     const struct store_fixture *fixture;
     const struct deed *deed;
@@ -479,6 +514,47 @@ static void data_that_could_not_be_made_durable_are_dropped(void **state)
     assert_int_equal(partial->present, 0);
 }
 
+/* --- what somebody else does between two steps --- */
+
+static void discard_download(const struct store_fixture *fixture)
+{
+    struct error err = ERROR_INIT;
+
+    assert_succeeds(object_store_discard(fixture->layout, CACHE_PLACE_PARTIAL, STORE_NAME, &err));
+    object_store_empty_trash(fixture->layout);
+}
+
+static void what_was_completed_a_moment_ago_is_not_begun(void **state)
+{
+    const struct store_fixture *fixture = *state;
+    struct partial_object *partial = NULL;
+    struct error err = ERROR_INIT;
+
+    interfered = fixture;
+    before_mkdir = store_publish;
+    assert_fails(ERROR_EXISTS,
+                 object_store_begin(fixture->layout, &fixture->metadata, NULL, &partial, &err));
+    assert_null(before_mkdir);
+    assert_null(partial);
+    assert_int_equal(store_count(fixture, CACHE_PLACE_PARTIAL), 0);
+    assert_int_equal(store_count(fixture, CACHE_PLACE_TRASH), 0);
+    assert_store_object_is_right(fixture);
+}
+
+static void a_download_taken_for_abandoned_is_begun_again(void **state)
+{
+    const struct store_fixture *fixture = *state;
+    CLEANUP(partial_object_free) struct partial_object *partial = NULL;
+    struct error err = ERROR_INIT;
+
+    interfered = fixture;
+    before_lock = discard_download;
+    assert_succeeds(object_store_begin(fixture->layout, &fixture->metadata, NULL, &partial, &err));
+    assert_null(before_lock);
+    assert_int_equal(store_count(fixture, CACHE_PLACE_TRASH), 0);
+    assert_true(object_store_is_in_use(fixture->layout, CACHE_PLACE_PARTIAL, STORE_NAME));
+}
+
 /* --- space --- */
 
 static int grant_failing(const struct store_fixture *fixture, int errnum,
@@ -541,9 +617,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         store_test(whatever_fails_there_is_the_right_object_or_none),
         store_test(whatever_fails_from_then_on_there_is_the_right_object_or_none),
+        store_test(a_start_that_cannot_look_sets_nothing_aside),
         store_test(killed_at_any_step_it_leaves_the_right_object_or_none),
         store_test(what_shows_was_durable_before),
         store_test(data_that_could_not_be_made_durable_are_dropped),
+        store_test(what_was_completed_a_moment_ago_is_not_begun),
+        store_test(a_download_taken_for_abandoned_is_begun_again),
         store_test(a_full_disk_grants_nothing),
         store_test(a_filesystem_that_cannot_allocate_grants_all_the_same),
     };
