@@ -82,12 +82,12 @@ DEFINE_CLEANUP(struct ciphertext_cache, ciphertext_cache_free)
  * With an `observer` (may be NULL, not freed here) every byte of the object passes it once, in
  * order, before this returns: as it arrives when fetched, else read from disk and checked. It is
  * committed after the last byte matched; its failure is this call's failure, and no fault of the
- * object: one that is on disk stays, but what was just fetched is not kept. On any failure before
- * its commit it is aborted.
+ * object: one that is on disk stays, but what was just fetched is not kept, unless the observer could
+ * not ask somebody (outage, cancel). On any failure before its commit it is aborted.
  *
  * *ret gives random access, one per reader: it keeps the last block it checked. Its pread fails
- * with ERROR_CORRUPT when a block no longer matches; the object is then dropped and the next open
- * fetches it again.
+ * with ERROR_CORRUPT when a block no longer matches; the object is then set aside and the next open
+ * fetches it again. As long as it is open nobody removes the object.
  *
  * A copy on disk that does not match (it changed while no daemon watched) is set aside; this call
  * fails with ERROR_CORRUPT, as the observer has seen wrong bytes, and the next one fetches.
@@ -120,8 +120,8 @@ int ciphertext_cache_open_known(struct ciphertext_cache *cache, const struct ima
  * Where everything was verified before, *ret is what ciphertext_cache_open gives.
  *
  * The pass over the bytes goes on in the background, at its own pace, as long as somebody follows it
- * or waits for his turn; then it is cancelled, and what has come is kept to be resumed. All who follow an image
- * with the same `key` at a time share one pass.
+ * or waits for his turn; then it is cancelled, and what has come is kept to be resumed. All who follow
+ * an image with the same `key` at a time share one pass.
  *
  * `observer` (may be NULL) is taken over, also on failure. It sees the pass that this call starts, as
  * in ciphertext_cache_open, from another thread, and is freed before *ret tells the end; when another
