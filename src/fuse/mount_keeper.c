@@ -159,6 +159,16 @@ static void keep(int socket, const struct config *config, const char *mount_poin
 
 /* --- the daemon's side --- */
 
+/* Away from the standard descriptors, which both sides give up later: one that was closed when we
+ * started is free to be taken. */
+static int move_up(int fd)
+{
+    const int moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+
+    (void)close(fd);
+    return moved;
+}
+
 int mount_keeper_start(struct config *config, const char *mount_point, struct mount_keeper **ret,
                        struct error *err)
 {
@@ -170,16 +180,18 @@ int mount_keeper_start(struct config *config, const char *mount_point, struct mo
     keeper->socket = -1;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return error_set_errno(err, errno, "socketpair");
-    keeper->socket = ends[0];
+    CLEANUP(fd_close) int other_end = move_up(ends[1]);
+    keeper->socket = move_up(ends[0]);
+    if (other_end < 0 || keeper->socket < 0)
+        return error_set_errno(err, errno, "socketpair");
     keeper->process = fork();
-    if (keeper->process == 0) {
-        config_wipe_secrets(config);
-        keep(ends[1], config, mount_point);
-        _exit(0);
-    }
-    (void)close(ends[1]);
     if (keeper->process < 0)
         return error_set_errno(err, errno, "fork");
+    if (keeper->process == 0) {
+        config_wipe_secrets(config);
+        keep(other_end, config, mount_point);
+        _exit(0);
+    }
     *ret = steal(&keeper);
     return 0;
 }

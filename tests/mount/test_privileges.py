@@ -272,6 +272,15 @@ def signals_to_the_keeper_do_not_end_it(bed):
 
 
 @test
+def a_closed_standard_input_costs_nothing(bed):
+    """What is opened then gets its number."""
+    bed.run("sh", "-c", 'exec "$@" <&-', "sh", *bed.mount_command(foreground=False), limit=20)
+    os.kill(processes(bed)["glancefs"], signal.SIGTERM)
+    bed.wait_for(lambda: not processes(bed), 20, "daemon and keeper to end")
+    check(not bed.is_mounted(), "it is still mounted")
+
+
+@test
 def a_mount_whose_daemon_was_killed_stays_in_the_way(bed):
     """Were it undone, writers would go on in the directory below, in plaintext."""
     bed.mount()
