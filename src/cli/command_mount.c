@@ -99,6 +99,7 @@ static int start_mount(const struct mount_options *options, struct layers *layer
         mount_access_get_device(layers->access, &device_fd, err) < 0 ||
         mount_attach(layers->mount, device_fd, err) < 0)
         return -1;
+    mount_sandbox_tell(&layers->sandbox);
     return mount_start(layers->mount, err);
 }
 

@@ -103,17 +103,6 @@ static void list_paths(struct path_list *list, const struct config *config,
         add_gpg(list, config);
 }
 
-static void tell(const struct sandbox_state *state)
-{
-    if (state->has_filter && state->landlock_abi == 0)
-        log_warning("this kernel lacks Landlock (it came with Linux 5.13; wanted is 5.19): the "
-                    "daemon may open whatever its user may");
-    if (state->runs_programs)
-        log_warning("engine=gpgme or a keyring: the daemon may run programs");
-    if (geteuid() == 0)
-        log_warning("the daemon stays root, without capabilities: name a user with setuid=");
-}
-
 int mount_sandbox_enter(const struct config *config, const struct cloud *cloud,
                         struct sandbox_state *ret, struct error *err)
 {
@@ -121,15 +110,24 @@ int mount_sandbox_enter(const struct config *config, const struct cloud *cloud,
     struct sandbox_needs needs = {.uses_network = !is_local(config),
                                   .runs_programs = runs_gpg(config)};
 
-    if (!config->has_sandbox) {
-        log_warning("sandbox=no: the daemon keeps what its user may do");
+    if (!config->has_sandbox)
         return geteuid() == 0 ? 0 : process_drop_capabilities(err);
-    }
     list_paths(&list, config, cloud);
     needs.paths = list.paths;
     needs.count = list.count;
-    if (sandbox_enter(&needs, ret, err) < 0)
-        return -1;
-    tell(ret);
-    return 0;
+    return sandbox_enter(&needs, ret, err);
+}
+
+void mount_sandbox_tell(const struct sandbox_state *state)
+{
+    if (!state->is_entered)
+        log_warning("sandbox=no: the daemon keeps what its user may do");
+    if (state->has_filter && state->landlock_abi == 0)
+        log_warning("this kernel lacks Landlock (it came with Linux 5.13; wanted is 5.19): the "
+                    "daemon may open whatever its user may");
+    if (state->runs_programs)
+        log_warning("engine=gpgme or a keyring: the daemon may run programs");
+    if (geteuid() == 0)
+        log_warning("the daemon stays root, %s capabilities: name a user with setuid=",
+                    state->is_entered ? "without" : "with");
 }

@@ -126,6 +126,7 @@ def sandbox_no_leaves_root_as_it_is(bed):
 @test
 def a_daemon_that_stays_root_says_so(bed):
     bed.mount()
+    os.listdir(bed.mount_point)
     check("stays root" in bed.log_text(), f"the log: {bed.log_text()!r}")
 
 
