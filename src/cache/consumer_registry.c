@@ -258,7 +258,7 @@ static int tell(const struct consumer_registry *registry, const struct entry *en
 static int tell_all(const struct consumer_registry *registry, const struct entry *entry,
                     const char *types, bool registers, struct cancel *cancel, struct error *err)
 {
-    if (*types == '\0')
+    if (types[strspn(types, "\n")] == '\0')
         return tell(registry, entry, registry->cache_type, registers, cancel, err);
     while (*types != '\0') {
         const size_t length = strcspn(types, "\n");

@@ -366,9 +366,10 @@ static int take_properties(struct json_object *object, struct upload_journal *jo
         const char *name = json_object_iter_peek_name(&i);
         struct json_object *value = json_object_iter_peek_value(&i);
 
-        if (!json_object_is_type(value, json_type_string) ||
-            upload_journal_set_property(journal, name, json_object_get_string(value), &reason) < 0)
+        if (!json_object_is_type(value, json_type_string))
             return damaged(err, "properties");
+        if (upload_journal_set_property(journal, name, json_object_get_string(value), &reason) < 0)
+            return reason.kind == ERROR_EXHAUSTED ? out_of_memory(err) : damaged(err, "properties");
     }
     return 0;
 }

@@ -123,13 +123,18 @@ static int measure(struct json_object *entity, size_t *ret_count, size_t *ret_by
     for (; !json_object_iter_equal(&i, &end); json_object_iter_next(&i)) {
         const char *name = json_object_iter_peek_name(&i);
         struct json_object *value = json_object_iter_peek_value(&i);
+        const char *text;
 
         if (check_property(name, value, err) < 0)
             return -1;
         if (!is_scalar(value))
             continue;
+        /* Once printed it stays with the value. */
+        text = scalar_text(value);
+        if (text == NULL)
+            return error_set(err, ERROR_EXHAUSTED, "out of memory");
         ++*ret_count;
-        *ret_bytes += sizeof(struct image_property) + strlen(name) + strlen(scalar_text(value)) + 2;
+        *ret_bytes += sizeof(struct image_property) + strlen(name) + strlen(text) + 2;
     }
     if (*ret_count > LIMIT_IMAGE_PROPERTIES)
         return error_set(err, ERROR_TOO_LARGE, "%zu properties, over the limit of %d", *ret_count,
