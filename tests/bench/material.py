@@ -139,10 +139,13 @@ class Material:
 
     # --- mounts ---
 
-    def image_bed(self, name: str, stored: Path, plain_size: int) -> "ImageBed":
+    def new_folder(self, name: str) -> Path:
         folder = self.folder / f"bed-{name}"
         folder.mkdir()
-        return ImageBed(self, folder, stored, plain_size)
+        return folder
+
+    def image_bed(self, name: str, stored: Path, plain_size: int) -> "ImageBed":
+        return ImageBed(self, self.new_folder(name), stored, plain_size)
 
     def close(self) -> None:
         for home in (self.gnupg, self.rnp_home):

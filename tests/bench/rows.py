@@ -8,13 +8,12 @@ import select
 import subprocess
 import time
 from pathlib import Path
-from typing import Callable, List, NamedTuple, Optional
+from typing import Callable, List, Optional
 
+from cold_rows import COLD_ROWS
 from material import KIB, ImageBed, Material, dd
 from measure import Sample, peak_kib, require, run, run_together, timed
-
-# A round: True when ours goes first.
-Round = Callable[[bool], Sample]
+from row import Round, Row, both
 
 OPENS = 1000
 WARMING_OPENS = 50
@@ -24,33 +23,6 @@ ARRIVING_STEP = 512
 ARRIVING_SECONDS = 0.5
 KEY_KEPT = "authorise_ttl=600"
 MANY_STREAMS = "max_streams=256"
-
-
-class Row(NamedTuple):
-    name: str
-    path: str
-    peer: str
-    demand: float
-    stretch: Optional[float]
-    prepare: Callable[[Material], Round]
-    unit: str = "x"  # x: times as fast as the peer; of: share of the peer's time; else of the value itself
-    most_rounds: int = 1000
-
-    @property
-    def more_is_better(self) -> bool:
-        return self.unit == "x"
-
-    def value(self, sample: Sample) -> float:
-        if self.unit == "x":
-            return sample.peer / sample.ours
-        return sample.ours / sample.peer if self.unit == "of" else sample.ours
-
-
-def both(ours_first: bool, ours: Callable[[], float], peer: Callable[[], float]) -> Sample:
-    if ours_first:
-        return Sample(ours=ours(), peer=peer())
-    second = peer()
-    return Sample(peer=second, ours=ours())
 
 
 def commands(ours: List[object], peer: List[object]) -> Round:
@@ -330,4 +302,4 @@ ROWS = [
     Row("memory-8", "memory for each of 7 further streams", "", 4096, None, memory_of_further, unit="KiB",
         most_rounds=1),
     Row("memory-idle", "memory for an idle open", "", 64, None, memory_of_idle, unit="KiB", most_rounds=1),
-]
+] + COLD_ROWS

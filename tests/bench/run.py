@@ -22,7 +22,8 @@ sys.dont_write_bytecode = True
 
 from material import Material  # noqa: E402
 from measure import Broken, OthersLoad, Sample, Spread  # noqa: E402
-from rows import ROWS, Row  # noqa: E402
+from row import Row  # noqa: E402
+from rows import ROWS  # noqa: E402
 
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 # A result that others' work may have spoilt, in processors.
