@@ -137,8 +137,28 @@ crash_mount_tests() { # PRESET
     /usr/bin/python3 tests/crash/run_mounted.py --glancefs "build/$1/src/cli/glancefs"
 }
 
+crash_cache_tests() { # PRESET
+    /usr/bin/python3 tests/crash/run_cache.py --glancefs "build/$1/src/cli/glancefs"
+}
+
+# A mount and commands on one cache, side by side.
+stress_tests() { # PRESET SECONDS [OPTION...]
+    local preset=$1 seconds=$2
+    shift 2
+    fixed_addresses tests/stress/run.py --glancefs "build/$preset/src/cli/glancefs" \
+        --seconds "$seconds" "$@"
+}
+
+systemd_tests() { # PRESET
+    /usr/bin/python3 tests/systemd/run.py --glancefs "build/$1/src/cli/glancefs"
+}
+
+packaging_tests() { # PRESET
+    /usr/bin/python3 tests/packaging/run.py --build "build/$1"
+}
+
 fuzz_tests() { # seconds a target: longer runs are made by hand
-    /usr/bin/python3 tests/fuzz/run.py --build build/fuzz --seconds 2
+    /usr/bin/python3 tests/fuzz/run.py --build build/fuzz --seconds 1
 }
 
 tidy_file() { # FILE
@@ -197,12 +217,17 @@ else
     after $tsan "interop tsan" interop_tests tsan 1048 5255 command
     after $tsan "mount tsan" mount_tests tsan
     after $tsan "openstack tsan" openstack_tests tsan --quick
+    after $tsan "stress tsan" stress_tests tsan 15 --verify stream
     suite "build release" build release -DGLANCEFS_TESTS=OFF -DGLANCEFS_WERROR=ON
     release=$?
     after $release "interop release" interop_tests release
     after $release "differential" differential_tests release
     after $release "crash release" crash_tests release
     after $release "crash mount release" crash_mount_tests release
+    after $release "crash cache release" crash_cache_tests release
+    after $release "stress release" stress_tests release 60
+    after $release "systemd" systemd_tests release
+    after $release "packaging" packaging_tests release
     after $release "mount release" mount_tests release --memory
     after $release "openstack release" openstack_tests release
     after $release "bench small" bench_small release
