@@ -13,6 +13,7 @@
 #include "glancefs/image_service.h"
 #include "glancefs/key_manager.h"
 #include "glancefs/secure_arena.h"
+#include "glancefs/service_counters.h"
 
 /** What an OpenStack cloud needs to know; all borrowed for the call, but copied as needed. */
 struct cloud_options {
@@ -25,6 +26,7 @@ struct cloud {
     struct image_service *images;
     struct key_manager *keys;
     char *cafile; /* certificates that the services are checked against; NULL: the system's */
+    struct service_counters counters;
 };
 
 /**

@@ -16,6 +16,7 @@
 #include "glancefs/cancel.h"
 #include "glancefs/error.h"
 #include "glancefs/image_record.h"
+#include "glancefs/service_counters.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -55,6 +56,7 @@ struct image_service_ops {
 
 struct image_service {
     const struct image_service_ops *ops;
+    struct service_counters *counters; /* borrowed; set by who made it. NULL: nobody counts */
 };
 
 /** Every image we may see, at most LIMIT_IMAGES; one that cannot be parsed is left out. */

@@ -46,6 +46,7 @@
 #include "glancefs/identity_service.h"
 #include "glancefs/image_record.h"
 #include "glancefs/secure_arena.h"
+#include "glancefs/stage_counter.h"
 #include "glancefs/upload_staging.h"
 
 #include <stdbool.h>
@@ -152,6 +153,10 @@ int write_index_list_staged(struct write_index *index, struct write_listing **re
 /** Removes stagings that nobody has open and nobody touched for `staging_ttl`. To be called now
  *  and then (every few seconds) with clock_monotonic_ns; may wait for the disk. */
 void write_index_sweep(struct write_index *index, uint64_t now_ns);
+
+/** Plaintext that was encrypted, and the time of it, writing the ciphertext to the disk included.
+ *  Lives as long as the index. Never waits. */
+const struct stage_counter *write_index_encryption(const struct write_index *index);
 
 /* --- an open file --- */
 

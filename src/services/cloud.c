@@ -52,6 +52,7 @@ int cloud_open(const char *name, const struct cloud_options *options, struct sec
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     if (open_by_name(name, options, arena, cloud, err) < 0)
         return -1;
+    cloud->images->counters = &cloud->counters;
     *ret = steal(&cloud);
     return 0;
 }

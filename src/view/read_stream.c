@@ -152,6 +152,7 @@ static size_t bytes_wanted(const struct read_request *request)
 static int get(struct read_stream *stream, const struct read_request *request,
                struct plaintext_pieces *ret, struct error *err)
 {
+    const uint64_t started_ns = clock_monotonic_ns();
     const size_t size = bytes_wanted(request);
 
     *ret = (struct plaintext_pieces){.count = 0};
@@ -164,6 +165,7 @@ static int get(struct read_stream *stream, const struct read_request *request,
         judge_failure(stream, request, err);
         return -1;
     }
+    stage_counter_add(&stream_registry_counters(stream->registry)->decrypt, ret->size, started_ns);
     atomic_store(&stream->entry.size, stream->plaintext->size);
     atomic_store(&stream->entry.is_verified, stream->plaintext->is_verified);
     return 0;

@@ -194,10 +194,13 @@ static void verify(struct verified_image *image, struct codec_message **ret_mess
                                               .signatures = images->parts.signatures,
                                               .progress = &image->progress};
 
+    const uint64_t started_ns = clock_monotonic_ns();
+
     if (verification_run(&verification, image->cancel, ret_message, ret_ciphertext, err) == 0) {
         atomic_fetch_add(&images->parts.counters->verifications, 1);
         layout_memory_put(images->layouts, image->record, *ret_message);
     }
+    stage_counter_add(&images->parts.counters->verify, atomic_load(&image->progress), started_ns);
 }
 
 static void run_verification(struct job *job)

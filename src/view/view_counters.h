@@ -3,6 +3,8 @@
 #ifndef VIEW_VIEW_COUNTERS_H
 #define VIEW_VIEW_COUNTERS_H
 
+#include "glancefs/stage_counter.h"
+
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -15,6 +17,10 @@ struct view_counters {
     atomic_uint_fast64_t reads;                /* that succeeded, empty ones included */
     atomic_uint_fast64_t failed_reads;
     atomic_uint_fast64_t read_bytes; /* plaintext handed out, repeated reads included */
+    atomic_uint_fast64_t cache_hits; /* opens of an image that the cache had complete */
+    atomic_uint_fast64_t cache_misses;
+    struct stage_counter verify;  /* ciphertext of passes before the first byte was handed out */
+    struct stage_counter decrypt; /* plaintext for readers; reading the ciphertext included */
 };
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "view/write_content.h"
 
+#include "base/clock.h"
 #include "base/uuid.h"
 #include "glancefs/limits.h"
 #include "view/write_window.h"
@@ -88,6 +89,7 @@ uint64_t write_content_size(const struct write_content *content)
  * staged upload. */
 static int encrypt_step(struct write_content *content, uint64_t limit, struct error *err)
 {
+    const uint64_t started_ns = clock_monotonic_ns();
     size_t piece;
     const uint8_t *bytes =
         write_window_oldest(content->window, limit < STEP_BYTES ? limit : STEP_BYTES, &piece);
@@ -95,6 +97,7 @@ static int encrypt_step(struct write_content *content, uint64_t limit, struct er
     if (byte_sink_write(content->sink, bytes, piece, NULL, err) < 0)
         return -1;
     write_window_consume(content->window, piece);
+    stage_counter_add(content->parts.encryption, piece, started_ns);
     return 0;
 }
 

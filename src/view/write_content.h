@@ -14,6 +14,7 @@
 #include "glancefs/cleanup.h"
 #include "glancefs/codec.h"
 #include "glancefs/secure_buffer.h"
+#include "glancefs/stage_counter.h"
 #include "glancefs/upload_staging.h"
 
 #include <stdbool.h>
@@ -29,9 +30,10 @@ struct write_content_parts {
     const struct codec *codec;
     const char *image_id;
     size_t window_bytes;
-    uint64_t declared_size;     /* or BYTE_SOURCE_SIZE_UNKNOWN */
-    const char *key_id;         /* of the secret that is the passphrase */
-    bool sets_container_format; /* the record has no os_decrypt_container_format */
+    uint64_t declared_size;           /* or BYTE_SOURCE_SIZE_UNKNOWN */
+    const char *key_id;               /* of the secret that is the passphrase */
+    bool sets_container_format;       /* the record has no os_decrypt_container_format */
+    struct stage_counter *encryption; /* of plaintext; NULL: nobody counts */
 };
 
 /** An empty content; takes `passphrase` on success. Reserves all the memory it will need. */

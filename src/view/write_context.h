@@ -18,6 +18,7 @@
 struct write_index {
     struct write_index_parts parts;
     struct write_stagings *stagings;
+    struct stage_counter encryption;
     struct attribute_cache *queued; /* images that were queued when we last saw them */
 };
 

@@ -48,6 +48,11 @@ void write_index_sweep(struct write_index *index, uint64_t now_ns)
                          index->parts.config->staging_ttl_seconds * NANOSECONDS_PER_SECOND);
 }
 
+const struct stage_counter *write_index_encryption(const struct write_index *index)
+{
+    return &index->encryption;
+}
+
 /* --- looking up --- */
 
 struct write_staging *write_index_find_file(struct write_index *index, const char *name)

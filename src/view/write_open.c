@@ -173,7 +173,8 @@ static int new_content(const struct opening *opening, const struct write_target 
                                                 .window_bytes = parts->config->write_window_bytes,
                                                 .declared_size = declared,
                                                 .sets_container_format =
-                                                    !target->names_container_format};
+                                                    !target->names_container_format,
+                                                .encryption = &opening->index->encryption};
 
     if (key_manager_get_passphrase(parts->cloud->keys, parts->arena, target->key_id,
                                    parts->config->key_encoding, cancel, &passphrase, err) < 0 ||

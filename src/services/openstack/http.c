@@ -172,6 +172,12 @@ static void log_answer(const struct performance *performance, unsigned attempt,
                   err->message, performance->request_id, attempt + 1);
 }
 
+static void count_retry(struct service_counters *counters)
+{
+    if (counters != NULL)
+        atomic_fetch_add(&counters->retries, 1);
+}
+
 static enum http_outcome perform(const struct performance *performance,
                                  struct http_response *response, struct error *err)
 {
@@ -188,6 +194,7 @@ static enum http_outcome perform(const struct performance *performance,
             return HTTP_STOPPED;
         if (paused == 0)
             return outcome;
+        count_retry(performance->client->options.counters);
         *err = (struct error)ERROR_INIT;
     }
 }

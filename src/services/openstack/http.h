@@ -28,6 +28,7 @@
 #include "glancefs/error.h"
 #include "glancefs/secure_arena.h"
 #include "glancefs/secure_buffer.h"
+#include "glancefs/service_counters.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -45,6 +46,7 @@ struct http_options {
     unsigned
         request_timeout_seconds; /* all attempts of a request that streams nothing; from 1 on */
     unsigned retries;            /* further attempts of a repeatable request */
+    struct service_counters *counters; /* borrowed: what was repeated; NULL: nobody counts */
 };
 
 /** Secret answers will live in `arena`, which must outlive the client. */

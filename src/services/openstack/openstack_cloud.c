@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 static int open_session(const char *name, const struct cloud_options *options,
-                        struct secure_arena *arena, struct openstack_session **ret,
-                        char **ret_cafile, struct error *err)
+                        struct secure_arena *arena, struct cloud *cloud,
+                        struct openstack_session **ret, struct error *err)
 {
     const struct openstack_options *openstack = options->openstack;
     CLEANUP(credentials_free) struct credentials *credentials = NULL;
@@ -19,7 +19,7 @@ static int open_session(const char *name, const struct cloud_options *options,
 
     if (credentials_find(openstack, name, environment, arena, &credentials, err) < 0)
         return -1;
-    if (credentials->cafile != NULL && (*ret_cafile = strdup(credentials->cafile)) == NULL)
+    if (credentials->cafile != NULL && (cloud->cafile = strdup(credentials->cafile)) == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     const struct http_options http = {.cafile = credentials->cafile,
                                       .proxy = openstack->proxy,
@@ -27,7 +27,8 @@ static int open_session(const char *name, const struct cloud_options *options,
                                       .connect_timeout_seconds = openstack->connect_timeout_seconds,
                                       .stall_timeout_seconds = openstack->stall_timeout_seconds,
                                       .request_timeout_seconds = openstack->request_timeout_seconds,
-                                      .retries = openstack->retries};
+                                      .retries = openstack->retries,
+                                      .counters = &cloud->counters};
     if (openstack_session_new(credentials, &http, arena, ret, err) < 0)
         return -1;
     (void)steal(&credentials);
@@ -39,7 +40,7 @@ int openstack_cloud_open(const char *name, const struct cloud_options *options,
 {
     struct openstack_session *session = NULL;
 
-    if (open_session(name, options, arena, &session, &cloud->cafile, err) < 0)
+    if (open_session(name, options, arena, cloud, &session, err) < 0)
         return -1;
     cloud->identity = openstack_session_identity(session);
     if (glance_new(session, &cloud->images, err) < 0)
