@@ -219,6 +219,13 @@ DEFINE_CLEANUP(struct read_stream, read_stream_close)
  */
 int image_index_status(struct image_index *index, char **ret, struct error *err);
 
+/**
+ * The numbers for a monitoring system, as OpenMetrics 1.0 text that Prometheus' text format 0.0.4
+ * takes as well; caller frees. contrib/doc/status.md lists them. Holds no secret, and no id either:
+ * every image that ever was would make time series of its own. Reads the cache directory, as above.
+ */
+int image_index_metrics(struct image_index *index, char **ret, struct error *err);
+
 /** Size and free bytes of the filesystem that holds the cache, for statfs. May wait for it. */
 int image_index_space(struct image_index *index, uint64_t *ret_total_bytes,
                       uint64_t *ret_free_bytes, struct error *err);

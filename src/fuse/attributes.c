@@ -54,9 +54,10 @@ bool attributes_of_node(struct filesystem *filesystem, fuse_ino_t inode, struct 
         *ret = common_attributes(filesystem, inode, S_IFDIR | WRITTEN_DIRECTORY_MODE);
         ret->st_nlink = 2;
         *ret_timeout_seconds = EXACT_TIMEOUT_SECONDS;
-    } else if (inode == INODE_STATUS) {
+    } else if (inode == INODE_STATUS || inode == INODE_METRICS) {
         *ret = common_attributes(filesystem, inode, S_IFREG | mode);
-        set_size(ret, atomic_load(&filesystem->status_size));
+        set_size(ret, atomic_load(inode == INODE_STATUS ? &filesystem->status_size
+                                                        : &filesystem->metrics_size));
         *ret_timeout_seconds = 0;
     } else {
         return false;

@@ -151,6 +151,8 @@ void handle_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
         look_up_node(req, INODE_ENCRYPT);
     else if (parent == FUSE_ROOT_ID && strcmp(name, "status") == 0)
         look_up_node(req, INODE_STATUS);
+    else if (parent == FUSE_ROOT_ID && strcmp(name, ".metrics") == 0)
+        look_up_node(req, INODE_METRICS);
     else
         reply_no_entry(req);
 }

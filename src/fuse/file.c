@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Open files: images as forward streams, and the status text. */
+/* Open files: images as forward streams, and the two texts, status and metrics. */
 #include "fuse/caller.h"
 #include "fuse/filesystem.h"
 #include "fuse/written_file.h"
@@ -31,20 +31,33 @@ static int work_open_image(struct request *request, struct error *err)
     return 0;
 }
 
-static int work_open_status(struct request *request, struct error *err)
+/* The text as `write` has it now; it stays as it is while it is open. */
+static int open_text(struct request *request,
+                     int (*write)(struct image_index *index, char **ret, struct error *err),
+                     atomic_size_t *shown_size, struct error *err)
 {
     CLEANUP(memory_free) char *text = NULL;
     size_t size;
 
     if (caller_check_reader(request->req, request->filesystem->config, err) < 0 ||
-        image_index_status(request->filesystem->index, &text, err) < 0)
+        write(request->filesystem->index, &text, err) < 0)
         return -1;
     size = strlen(text);
     if (add_handle(request, &(struct open_handle){.text = text, .text_size = size}, err) < 0)
         return -1;
     text = NULL; /* the handle's now */
-    atomic_store(&request->filesystem->status_size, size);
+    atomic_store(shown_size, size);
     return 0;
+}
+
+static int work_open_status(struct request *request, struct error *err)
+{
+    return open_text(request, image_index_status, &request->filesystem->status_size, err);
+}
+
+static int work_open_metrics(struct request *request, struct error *err)
+{
+    return open_text(request, image_index_metrics, &request->filesystem->metrics_size, err);
 }
 
 static void reply_open(fuse_req_t req, struct open_handle *handle, struct fuse_file_info *file)
@@ -68,6 +81,9 @@ static const struct request_kind open_image_kind = {
     .name = "open", .work = work_open_image, .answer = answer_open};
 static const struct request_kind open_status_kind = {
     .name = "open status", .work = work_open_status, .answer = answer_open};
+
+static const struct request_kind open_metrics_kind = {
+    .name = "open metrics", .work = work_open_metrics, .answer = answer_open};
 
 static void open_to_read(fuse_req_t req, const struct request_kind *kind, fuse_ino_t inode,
                          const char *image_id, const struct fuse_file_info *file)
@@ -111,6 +127,8 @@ void handle_open(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *file)
 
     if (inode == INODE_STATUS)
         open_to_read(req, &open_status_kind, inode, "", file);
+    else if (inode == INODE_METRICS)
+        open_to_read(req, &open_metrics_kind, inode, "", file);
     else if (!inode_table_find(filesystem->inodes, inode, &name) || *name.name == '\0')
         (void)fuse_reply_err(req, ESTALE);
     else if (atomic_load(&filesystem->refuses_opens))

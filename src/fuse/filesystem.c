@@ -9,14 +9,17 @@
 /* Look-ups and the like beside as many opens as there may be. */
 #define THREADS_BESIDE_OPENS 16
 
-/* Its length is st_size until the status file is opened for the first time. */
-static int freeze_first_status(struct filesystem *filesystem, struct error *err)
+/* Their lengths are st_size until the files are opened for the first time. */
+static int measure_first_texts(struct filesystem *filesystem, struct error *err)
 {
-    CLEANUP(memory_free) char *text = NULL;
+    CLEANUP(memory_free) char *status = NULL;
+    CLEANUP(memory_free) char *metrics = NULL;
 
-    if (image_index_status(filesystem->index, &text, err) < 0)
+    if (image_index_status(filesystem->index, &status, err) < 0 ||
+        image_index_metrics(filesystem->index, &metrics, err) < 0)
         return -1;
-    atomic_store(&filesystem->status_size, strlen(text));
+    atomic_store(&filesystem->status_size, strlen(status));
+    atomic_store(&filesystem->metrics_size, strlen(metrics));
     return 0;
 }
 
@@ -36,7 +39,7 @@ int filesystem_new(const struct filesystem_parts *parts, struct filesystem **ret
         inode_table_new(LIMIT_IMAGES, &filesystem->inodes, err) < 0 ||
         worker_pool_new("request", parts->config->max_streams + THREADS_BESIDE_OPENS,
                         &filesystem->pool, err) < 0 ||
-        freeze_first_status(filesystem, err) < 0)
+        measure_first_texts(filesystem, err) < 0)
         return -1;
     *ret = steal(&filesystem);
     return 0;

@@ -8,6 +8,7 @@
  *     /encrypt          INODE_ENCRYPT
  *     /encrypt/<name>   numbers of the inode table; names as glancefs/write_index.h has them
  *     /status           INODE_STATUS
+ *     /.metrics         INODE_METRICS, which no listing shows
  *
  * Thread model: handlers run on the receive threads and never wait. What may wait (a service, the
  * disk, a verification, another writer) becomes a request (request.h) that a thread of the pool
@@ -31,7 +32,7 @@
 #include <stdbool.h>
 #include <time.h>
 
-enum { INODE_DECRYPT = FUSE_ROOT_ID + 1, INODE_STATUS, INODE_ENCRYPT };
+enum { INODE_DECRYPT = FUSE_ROOT_ID + 1, INODE_STATUS, INODE_ENCRYPT, INODE_METRICS };
 
 /** One mount's state. Each member locks for itself; no lock is held from one to the next. */
 struct filesystem {
@@ -43,10 +44,11 @@ struct filesystem {
     struct worker_pool *pool; /* for requests that may wait; as many as opens at a time, and more */
     struct request_list requests; /* not answered yet */
     struct open_handles handles;
-    struct timespec started;            /* the time of the directories and of status */
+    struct timespec started;            /* the time of the directories and of the texts */
     atomic_bool refuses_opens;          /* draining: open fails with ESHUTDOWN */
     atomic_uint seals;                  /* renames and commits under way, for draining */
     atomic_size_t status_size;          /* of the status text that was frozen last */
+    atomic_size_t metrics_size;         /* and of the metrics */
     atomic_bool wants_parallel_lookups; /* FUSE_INIT is to be answered so: device_io.h */
 };
 

@@ -7,6 +7,7 @@
 #include "view/arriving_image.h"
 #include "view/attribute_cache.h"
 #include "view/image_signature.h"
+#include "view/metrics.h"
 #include "view/ownership.h"
 #include "view/plaintext.h"
 #include "view/read_stream.h"
@@ -375,6 +376,17 @@ static bool must_arrive(struct opening *opening, const struct secure_buffer *pas
     return opening->image == NULL && !verified_images_can_recall(index->verified, opening->record);
 }
 
+/* Whether the bytes are there already; those of a verified image that is open are. */
+static void count_cache_use(const struct opening *opening)
+{
+    struct view_counters *counters = &opening->index->counters;
+
+    if (ciphertext_cache_has(opening->index->parts.cache, opening->record))
+        atomic_fetch_add(&counters->cache_hits, 1);
+    else
+        atomic_fetch_add(&counters->cache_misses, 1);
+}
+
 /*
  * Finds or makes what the stream reads, once the key manager has agreed. Each open asks it, also when
  * another one holds the key: its refusal counts at once.
@@ -391,6 +403,7 @@ static int open_authorised(struct opening *opening, struct cancel *cancel, struc
                                    parts->config->key_encoding, cancel, &passphrase, err) < 0)
         return -1;
     opening->key.given_ns = clock_monotonic_ns();
+    count_cache_use(opening);
     if (must_arrive(opening, passphrase))
         return open_arriving(opening, &passphrase, cancel, err);
     if (opening->image == NULL &&
@@ -498,23 +511,36 @@ int image_index_open(struct image_index *index, const char *id, struct cancel *c
 
 /* --- for people --- */
 
+static struct status_subject subject_of(struct image_index *index)
+{
+    return (struct status_subject){.version = index->parts.version,
+                                   .cloud_name = index->parts.config->cloud,
+                                   .verify = index->parts.config->verify,
+                                   .uptime_seconds = (clock_monotonic_ns() - index->started_ns) /
+                                                     NANOSECONDS_PER_SECOND,
+                                   .cache = index->parts.cache,
+                                   .arena = index->parts.arena,
+                                   .streams = index->streams,
+                                   .verified = index->verified,
+                                   .counters = &index->counters,
+                                   .writes = index->parts.writes,
+                                   .uploads = index->parts.uploads,
+                                   .sandbox = index->parts.sandbox,
+                                   .services = &index->parts.cloud->counters};
+}
+
 int image_index_status(struct image_index *index, char **ret, struct error *err)
 {
-    const struct status_subject subject = {
-        .version = index->parts.version,
-        .cloud_name = index->parts.config->cloud,
-        .verify = index->parts.config->verify,
-        .uptime_seconds = (clock_monotonic_ns() - index->started_ns) / NANOSECONDS_PER_SECOND,
-        .cache = index->parts.cache,
-        .arena = index->parts.arena,
-        .streams = index->streams,
-        .verified = index->verified,
-        .counters = &index->counters,
-        .writes = index->parts.writes,
-        .uploads = index->parts.uploads,
-        .sandbox = index->parts.sandbox};
+    const struct status_subject subject = subject_of(index);
 
     return status_text(&subject, ret, err);
+}
+
+int image_index_metrics(struct image_index *index, char **ret, struct error *err)
+{
+    const struct status_subject subject = subject_of(index);
+
+    return metrics_text(&subject, ret, err);
 }
 
 int image_index_space(struct image_index *index, uint64_t *ret_total_bytes,

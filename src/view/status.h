@@ -12,6 +12,7 @@
 #include "glancefs/error.h"
 #include "glancefs/sandbox_state.h"
 #include "glancefs/secure_arena.h"
+#include "glancefs/service_counters.h"
 #include "glancefs/upload_staging.h"
 #include "glancefs/write_index.h"
 #include "view/stream_registry.h"
@@ -30,9 +31,10 @@ struct status_subject {
     struct stream_registry *streams;
     struct verified_images *verified;
     struct view_counters *counters;
-    struct write_index *writes;          /* may be NULL, as the next */
-    struct upload_staging *uploads;      /* its disk is read */
-    const struct sandbox_state *sandbox; /* NULL: none */
+    struct write_index *writes;              /* may be NULL, as the next */
+    struct upload_staging *uploads;          /* its disk is read */
+    const struct sandbox_state *sandbox;     /* NULL: none */
+    const struct service_counters *services; /* for metrics only */
 };
 
 /**
