@@ -166,14 +166,26 @@ static int run_once(const struct verification *verification, struct cancel *canc
     return -1;
 }
 
+static int run_download(const struct verification *verification, struct cancel *cancel,
+                        struct codec_message **ret_message, struct byte_source **ret_ciphertext,
+                        struct error *err)
+{
+    CLEANUP(cancel_unref) struct cancel *fetch = NULL;
+
+    if (cancel_new(&fetch, err) < 0)
+        return -1;
+    return run_once(verification, cancel, fetch, ret_message, ret_ciphertext, err);
+}
+
 int verification_run(const struct verification *verification, struct cancel *cancel,
                      struct codec_message **ret_message, struct byte_source **ret_ciphertext,
                      struct error *err)
 {
-    CLEANUP(cancel_unref) struct cancel *fetch = NULL;
+    const char *id = image_record_id(verification->record);
+    bool had_rest;
 
     /* A copy on disk is read to its end whatever the codec says: it may be the copy that is bad,
-     * which only the hash tells. Then the cache drops it, and the image itself may be sound. */
+     * which only the hash tells. Then the cache sets it aside, and the image itself may be sound. */
     if (ciphertext_cache_has(verification->cache, verification->record)) {
         if (run_once(verification, cancel, NULL, ret_message, ret_ciphertext, err) == 0)
             return 0;
@@ -182,7 +194,13 @@ int verification_run(const struct verification *verification, struct cancel *can
             return -1;
         atomic_store(verification->progress, 0);
     }
-    if (cancel_new(&fetch, err) < 0)
+    had_rest = ciphertext_cache_has_image(verification->cache, id);
+    if (run_download(verification, cancel, ret_message, ret_ciphertext, err) == 0)
+        return 0;
+    /* So may what an earlier download left, which is gone now. */
+    if (!had_rest || err->kind != ERROR_CORRUPT ||
+        ciphertext_cache_has_image(verification->cache, id))
         return -1;
-    return run_once(verification, cancel, fetch, ret_message, ret_ciphertext, err);
+    atomic_store(verification->progress, 0);
+    return run_download(verification, cancel, ret_message, ret_ciphertext, err);
 }
