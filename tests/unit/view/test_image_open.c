@@ -232,6 +232,38 @@ static void damage_cached_object(struct view_bed *bed)
     assert_int_equal(pwrite(fd, &byte, 1, (off_t)bed->message_size - 1), 1);
 }
 
+/* Makes of the one object in the cache the first half of a download, with a wrong byte in it. */
+static void leave_spoilt_download(struct view_bed *bed)
+{
+    CLEANUP(memory_free) char *pattern = temp_dir_join(bed->dir, "cache/objects/" IMAGE_ID "*");
+    CLEANUP(memory_free) char *partial = NULL;
+    CLEANUP(memory_free) char *data = NULL;
+    CLEANUP(fd_close) int fd = -1;
+    glob_t found;
+
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    assert_true(asprintf(&partial, "%s/cache/partial/%s", temp_dir_path(bed->dir),
+                         strrchr(found.gl_pathv[0], '/') + 1) > 0);
+    assert_int_equal(rename(found.gl_pathv[0], partial), 0);
+    globfree(&found);
+    assert_true(asprintf(&data, "%s/data", partial) > 0);
+    fd = open(data, O_RDWR | O_CLOEXEC);
+    assert_int_equal(ftruncate(fd, (off_t)bed->message_size / 2), 0);
+    assert_int_equal(pwrite(fd, "?", 1, (off_t)bed->message_size / 4), 1);
+}
+
+/* Nobody is to blame for what an earlier daemon left. */
+static void a_spoilt_download_is_begun_anew_in_the_same_open(void **state)
+{
+    struct view_bed *bed = *state;
+
+    assert_image_sound(bed, IMAGE_ID);
+    leave_spoilt_download(bed);
+    view_bed_restart_cache(bed);
+    assert_image_sound(bed, IMAGE_ID);
+    assert_int_equal(fake_cloud_calls(bed->cloud).downloads, 3);
+}
+
 /* A pass would find the damage and fetch the image again. */
 static void to_refuse_a_wrong_passphrase_later_takes_no_pass(void **state)
 {
@@ -476,6 +508,7 @@ int main(void)
         test(refuses_images_of_other_projects),
         test(serves_projects_that_foreign_owners_names),
         test(a_wrong_passphrase_is_refused_and_not_remembered),
+        test(a_spoilt_download_is_begun_anew_in_the_same_open),
         test(to_refuse_a_wrong_passphrase_later_takes_no_pass),
         test(another_passphrase_is_verified_on_its_own),
         test(an_image_of_another_size_than_declared_is_refused),
