@@ -105,6 +105,7 @@ struct config {
     unsigned threads; /* FUSE receive threads, 1 to 4 */
     enum log_target log;
     int log_level; /* enum log_level of base/log.h */
+    bool audit;    /* a line for each open and seal, whatever log_level says */
 };
 
 /** One row of the option table: documentation, completion and --help come from it. */

@@ -107,6 +107,10 @@ bool image_index_peek(struct image_index *index, const char *name, struct image_
 int image_index_record(struct image_index *index, const char *id, struct cancel *cancel,
                        struct image_record **ret, struct error *err);
 
+/** The id of the key of image `id`, of its last record that was seen; empty when none was or it
+ *  names no key. Never waits. */
+void image_index_key_id(struct image_index *index, const char *id, char ret[37]);
+
 /* --- an open image --- */
 
 struct read_stream;
@@ -141,6 +145,13 @@ bool image_index_open_now(struct image_index *index, const char *id, struct read
 /** Exact plaintext size in bytes; BYTE_SOURCE_SIZE_UNKNOWN while an arriving image does not tell.
  *  Never waits. */
 uint64_t read_stream_size(const struct read_stream *stream);
+
+/**
+ * How the bytes of a stream were proved, for the audit: "first" by a pass over all of them before the
+ * first is given, "earlier" by a pass for an earlier open, "stream" while they are read. Static
+ * storage. Never waits.
+ */
+const char *read_stream_verification(const struct read_stream *stream);
 
 /**
  * What the reader must be told when it closes: fails with what ended the stream, or with why a read

@@ -154,6 +154,13 @@ int write_index_list_staged(struct write_index *index, struct write_listing **re
  *  and then (every few seconds) with clock_monotonic_ns; may wait for the disk. */
 void write_index_sweep(struct write_index *index, uint64_t now_ns);
 
+/**
+ * What file `name` is about, for the audit: the image, and the key of what is staged under it, empty
+ * when nothing is. False when it is no name of ours. Never waits.
+ */
+bool write_index_identify(struct write_index *index, const char *name, char ret_image_id[37],
+                          char ret_key_id[37]);
+
 /** Plaintext that was encrypted, and the time of it, writing the ciphertext to the disk included.
  *  Lives as long as the index. Never waits. */
 const struct stage_counter *write_index_encryption(const struct write_index *index);

@@ -360,6 +360,8 @@ static const struct option_row rows[] = {
               "give up capabilities, system calls and files that the daemon does not need"),
     ROW(log, parse_log, LOG_WORDS, "stderr", "where log lines go"),
     ROW(log_level, parse_log_level, LOG_LEVEL_WORDS, "info", "how much is logged"),
+    ROW(audit, parse_boolean, "on|off", "on",
+        "log a line for each open and each seal: who, which image, which key, what came of it"),
 };
 
 const struct option_row *option_row_at(size_t index)

@@ -65,16 +65,12 @@ static void replace_control_characters(char *line)
             *line = '?';
 }
 
-void log_write(enum log_level level, const char *format, ...)
+__attribute__((format(printf, 2, 0))) static void write_line(enum log_level level,
+                                                             const char *format, va_list arguments)
 {
     char line[LINE_BYTES];
-    va_list arguments;
 
-    if (level > log_highest_level)
-        return;
-    va_start(arguments, format);
     (void)vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
     replace_control_characters(line);
     if (log_target == LOG_STDERR)
         (void)fprintf(stderr, "glancefs: %s: %s\n", level_name(level), line);
@@ -82,4 +78,24 @@ void log_write(enum log_level level, const char *format, ...)
         (void)sd_journal_print((int)level, "%s", line);
     else
         syslog(LOG_DAEMON | (int)level, "%s", line);
+}
+
+void log_write(enum log_level level, const char *format, ...)
+{
+    va_list arguments;
+
+    if (level > log_highest_level)
+        return;
+    va_start(arguments, format);
+    write_line(level, format, arguments);
+    va_end(arguments);
+}
+
+void log_always(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    write_line(LOG_LEVEL_INFO, format, arguments);
+    va_end(arguments);
 }

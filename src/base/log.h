@@ -26,6 +26,9 @@ bool log_level_from_name(const char *name, enum log_level *ret);
 /** Writes one line, control characters replaced. Thread-safe. Never a secret or an image byte. */
 __attribute__((format(printf, 2, 3))) void log_write(enum log_level level, const char *format, ...);
 
+/** The same of a line that is wanted whatever the highest level is: it comes as information. */
+__attribute__((format(printf, 1, 2))) void log_always(const char *format, ...);
+
 #define log_error(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)
 #define log_info(...) log_write(LOG_LEVEL_INFO, __VA_ARGS__)

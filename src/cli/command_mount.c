@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/audit.h"
 #include "base/log.h"
 #include "cli/cloud_staging.h"
 #include "cli/command.h"
@@ -29,7 +30,14 @@ struct layers {
 /* Nobody is there to be told of a seal that goes on in the background but the log. */
 static void log_seal(void *context, const char *image_id, const struct error *err)
 {
-    (void)context;
+    const struct config *config = context;
+    const struct audit_event event = {.event = "seal",
+                                      .view = "encrypt",
+                                      .image = image_id,
+                                      .errnum = err != NULL ? err->errnum : 0};
+
+    if (config->audit)
+        audit_write(&event);
     if (err == NULL)
         log_info("image %s: sealed", image_id);
     else
@@ -67,7 +75,8 @@ static int build_layers(const struct mount_options *options, struct layers *laye
                                              .identity = &layers->staging->identity,
                                              .staging = layers->staging->staging,
                                              .arena = layers->session->arena,
-                                             .on_seal = log_seal};
+                                             .on_seal = log_seal,
+                                             .on_seal_context = options->config};
     if (write_index_new(&writes, &layers->writes, err) < 0)
         return -1;
     const struct image_index_parts parts = {.config = config,

@@ -3,6 +3,7 @@
 #include "fuse/attributes.h"
 #include "fuse/caller.h"
 #include "fuse/filesystem.h"
+#include "fuse/request_audit.h"
 #include "fuse/written_file.h"
 
 #include <errno.h>
@@ -103,7 +104,7 @@ static int work_rename(struct request *request, struct error *err)
 }
 
 static const struct request_kind rename_kind = {
-    .name = "rename", .work = work_rename, .answer = answer_done};
+    .name = "rename", .work = work_rename, .answer = answer_done, .audit = audit_seal};
 
 void handle_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
                    const char *new_name, unsigned flags)
@@ -116,6 +117,7 @@ void handle_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino
         request_set_name(request, INODE_ENCRYPT, name);
         (void)snprintf(request->other, sizeof request->other, "%s", new_name);
         request->flags = flags;
+        audit_note_key(request);
         request_start(request);
     }
 }

@@ -6,6 +6,7 @@
  */
 #include "fuse/caller.h"
 #include "fuse/filesystem.h"
+#include "fuse/request_audit.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -225,18 +226,23 @@ void handle_listxattr(fuse_req_t req, fuse_ino_t inode, size_t size)
 
 /* --- setxattr and removexattr --- */
 
+static bool seals(const char *xattr)
+{
+    return strcmp(xattr, COMMIT_XATTR) == 0;
+}
+
 static int work_set(struct request *request, struct error *err)
 {
     struct filesystem *filesystem = request->filesystem;
-    const bool seals = strcmp(request->other, COMMIT_XATTR) == 0;
+    const bool is_seal = seals(request->other);
     int result = caller_check_writer(request->req, filesystem->config, err);
 
     if (result < 0)
         return -1;
-    atomic_fetch_add(&filesystem->seals, seals);
+    atomic_fetch_add(&filesystem->seals, is_seal);
     result = write_index_set_xattr(filesystem->writes, request->name, request->other,
                                    request->value, request->size, request->cancel, err);
-    atomic_fetch_sub(&filesystem->seals, seals);
+    atomic_fetch_sub(&filesystem->seals, is_seal);
     return result;
 }
 
@@ -247,6 +253,8 @@ static void answer_done(struct request *request)
 
 static const struct request_kind set_kind = {
     .name = "setxattr", .work = work_set, .answer = answer_done};
+static const struct request_kind commit_kind = {
+    .name = "setxattr", .work = work_set, .answer = answer_done, .audit = audit_seal};
 
 void handle_setxattr(fuse_req_t req, fuse_ino_t inode, const char *name, const char *value,
                      size_t size, int flags)
@@ -260,7 +268,9 @@ void handle_setxattr(fuse_req_t req, fuse_ino_t inode, const char *name, const c
     } else if (!is_control(name)) {
         /* cp -a takes this as a filesystem without such attributes, and goes on. */
         (void)fuse_reply_err(req, EOPNOTSUPP);
-    } else if ((request = new_request(req, &set_kind, inode, &file, name, 0)) != NULL) {
+    } else if ((request = new_request(req, seals(name) ? &commit_kind : &set_kind, inode, &file,
+                                      name, 0)) != NULL) {
+        audit_note_key(request);
         request->size = size < sizeof request->value ? size : sizeof request->value;
         memcpy(request->value, value, request->size);
         request_start(request);

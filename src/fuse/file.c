@@ -2,6 +2,7 @@
 /* Open files: images as forward streams, and the two texts, status and metrics. */
 #include "fuse/caller.h"
 #include "fuse/filesystem.h"
+#include "fuse/request_audit.h"
 #include "fuse/written_file.h"
 #include "glancefs/limits.h"
 
@@ -78,12 +79,20 @@ static void answer_open(struct request *request)
 }
 
 static const struct request_kind open_image_kind = {
-    .name = "open", .work = work_open_image, .answer = answer_open};
+    .name = "open", .work = work_open_image, .answer = answer_open, .audit = audit_open_to_read};
 static const struct request_kind open_status_kind = {
     .name = "open status", .work = work_open_status, .answer = answer_open};
 
 static const struct request_kind open_metrics_kind = {
     .name = "open metrics", .work = work_open_metrics, .answer = answer_open};
+
+static void refuse_at_once(fuse_req_t req, const struct request_kind *kind, const char *image_id,
+                           int errnum)
+{
+    if (kind == &open_image_kind)
+        audit_open_at_once(req, image_id, NULL, errnum);
+    (void)fuse_reply_err(req, errnum);
+}
 
 static void open_to_read(fuse_req_t req, const struct request_kind *kind, fuse_ino_t inode,
                          const char *image_id, const struct fuse_file_info *file)
@@ -91,7 +100,7 @@ static void open_to_read(fuse_req_t req, const struct request_kind *kind, fuse_i
     struct request *request;
 
     if ((file->flags & O_ACCMODE) != O_RDONLY || (file->flags & O_TRUNC) != 0) {
-        (void)fuse_reply_err(req, EACCES);
+        refuse_at_once(req, kind, image_id, EACCES);
     } else if ((request = request_new(req, kind, inode)) != NULL) {
         request_set_name(request, INODE_DECRYPT, image_id);
         request->file = *file;
@@ -116,6 +125,7 @@ static bool open_image_now(fuse_req_t req, const char *id, const struct fuse_fil
         read_stream_close(content.stream);
         return false;
     }
+    audit_open_at_once(req, id, handle->stream, 0);
     reply_open(req, handle, &answer);
     return true;
 }

@@ -131,6 +131,13 @@ static void list_remove(struct request_list *list, struct request *request)
 
 /* --- one request --- */
 
+static void answer(struct request *request)
+{
+    if (request->kind->audit != NULL)
+        request->kind->audit(request, 0);
+    request->kind->answer(request);
+}
+
 static void carry_out(struct job *job)
 {
     struct request *request = (struct request *)job;
@@ -139,7 +146,7 @@ static void carry_out(struct job *job)
 
     request_claim(request);
     if (result == 0)
-        request->kind->answer(request);
+        answer(request);
     else if (request->kind->answer_failure != NULL)
         request->kind->answer_failure(request, &error);
     else
@@ -234,13 +241,19 @@ static void describe_file(fuse_ino_t directory, const char *name, const struct e
                        *name != '\0' ? name : "-");
 }
 
+/* Only an interrupted caller may see EINTR; others are cancelled because the mount ends. */
+static int answered_errnum(fuse_req_t req, const struct error *err)
+{
+    const bool is_shutdown = err->kind == ERROR_CANCELLED && !fuse_req_interrupted(req);
+
+    return is_shutdown ? ESHUTDOWN : err->errnum;
+}
+
 void request_refuse(fuse_req_t req, const char *operation, fuse_ino_t directory, const char *name,
                     const struct error *err)
 {
     const struct fuse_ctx *caller = fuse_req_ctx(req);
-    /* Only an interrupted caller may see EINTR; others are cancelled because the mount ends. */
-    const bool is_shutdown = err->kind == ERROR_CANCELLED && !fuse_req_interrupted(req);
-    const int errnum = is_shutdown ? ESHUTDOWN : err->errnum;
+    const int errnum = answered_errnum(req, err);
     const char *errno_name = strerrorname_np(errnum);
     char file[NAME_MAX + 16];
 
@@ -253,5 +266,7 @@ void request_refuse(fuse_req_t req, const char *operation, fuse_ino_t directory,
 
 void request_answer_error(struct request *request, const struct error *err)
 {
+    if (request->kind->audit != NULL)
+        request->kind->audit(request, answered_errnum(request->req, err));
     request_refuse(request->req, request->kind->name, request->directory, request->name, err);
 }

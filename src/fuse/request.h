@@ -37,6 +37,8 @@ struct request_kind {
     void (*answer)(struct request *request);
     /** Answers when it failed; NULL for request_answer_error. */
     void (*answer_failure)(struct request *request, const struct error *err);
+    /** Told how it ended before it is answered; NULL for what is not audited (request_audit.h). */
+    void (*audit)(const struct request *request, int errnum);
     /** Changes an open file, which must not be taken for complete without it: where no thread can
      *  be had for it, the receive thread carries it out and waits. */
     bool is_change;
@@ -61,7 +63,8 @@ struct request {
     char name[NAME_MAX + 1];  /* of the file; an image's is its id. Empty when about none */
     char other[NAME_MAX + 1]; /* the new name of a rename, or an extended attribute's */
     char value[XATTR_VALUE_BYTES];
-    unsigned flags; /* of a rename or fallocate */
+    char key_id[37]; /* for the audit of a seal; empty when not known */
+    unsigned flags;  /* of a rename or fallocate */
     size_t size;
     uint64_t offset;
     uint64_t length;

@@ -4,6 +4,7 @@
 
 #include "fuse/attributes.h"
 #include "fuse/caller.h"
+#include "fuse/request_audit.h"
 #include "glancefs/limits.h"
 
 #include <errno.h>
@@ -67,7 +68,7 @@ static void answer_open(struct request *request)
 }
 
 static const struct request_kind open_kind = {
-    .name = "open", .work = work_open, .answer = answer_open};
+    .name = "open", .work = work_open, .answer = answer_open, .audit = audit_open_to_write};
 
 void written_file_open(fuse_req_t req, fuse_ino_t inode, const char *name,
                        const struct fuse_file_info *file)
@@ -117,7 +118,7 @@ static void answer_create(struct request *request)
 }
 
 static const struct request_kind create_kind = {
-    .name = "create", .work = work_create, .answer = answer_create};
+    .name = "create", .work = work_create, .answer = answer_create, .audit = audit_open_to_write};
 
 void handle_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
                    struct fuse_file_info *file)

@@ -268,6 +268,16 @@ int image_index_record(struct image_index *index, const char *id, struct cancel 
     return *ret != NULL ? 0 : current_record(index, id, cancel, ret, err);
 }
 
+void image_index_key_id(struct image_index *index, const char *id, char ret[37])
+{
+    CLEANUP(image_record_unref)
+    struct image_record *record = attribute_cache_last_record(index->attributes, id);
+    struct error ignored = ERROR_INIT;
+
+    if (record == NULL || image_record_encrypt_key_id(record, ret, &ignored) < 0)
+        *ret = '\0';
+}
+
 /* --- opening --- */
 
 /* Before the payload is fetched, so that the secret shows what would break without it. */
@@ -286,6 +296,8 @@ struct opening {
     struct image_record *record;
     const struct codec *codec;
     struct given_key key; /* its id alone, before the key manager was asked */
+
+    const char *verification; /* see read_stream_verification */
 
     /* What it found; each may be NULL, and is given back unless the stream took it. */
     struct verified_image *image;
@@ -404,8 +416,12 @@ static int open_authorised(struct opening *opening, struct cancel *cancel, struc
         return -1;
     opening->key.given_ns = clock_monotonic_ns();
     count_cache_use(opening);
-    if (must_arrive(opening, passphrase))
+    if (must_arrive(opening, passphrase)) {
+        opening->verification = "stream";
         return open_arriving(opening, &passphrase, cancel, err);
+    }
+    if (opening->image == NULL && !verified_images_can_recall(index->verified, opening->record))
+        opening->verification = "first";
     if (opening->image == NULL &&
         verified_images_acquire(index->verified, opening->record, opening->codec, &opening->key,
                                 steal(&passphrase), cancel, &opening->image, err) < 0)
@@ -436,7 +452,8 @@ static int make_stream(struct opening *opening, struct read_stream **ret, struct
                                             .image_id = image_record_id(opening->record),
                                             .plaintext = opening->plaintext,
                                             .image = opening->image,
-                                            .arriving = opening->arriving};
+                                            .arriving = opening->arriving,
+                                            .verification = opening->verification};
 
     if (read_stream_new(&parts, ret, err) < 0)
         return -1;
@@ -450,7 +467,7 @@ static int make_stream(struct opening *opening, struct read_stream **ret, struct
 static int open_reserved(struct image_index *index, const char *id, struct cancel *cancel,
                          struct read_stream **ret, struct error *err)
 {
-    CLEANUP(opening_clear) struct opening opening = {.index = index};
+    CLEANUP(opening_clear) struct opening opening = {.index = index, .verification = "earlier"};
     int result;
 
     if (current_record(index, id, cancel, &opening.record, err) < 0 ||
@@ -465,7 +482,7 @@ static int open_reserved(struct image_index *index, const char *id, struct cance
 static int open_at_hand(struct image_index *index, const char *id, struct read_stream **ret,
                         struct error *err)
 {
-    CLEANUP(opening_clear) struct opening opening = {.index = index};
+    CLEANUP(opening_clear) struct opening opening = {.index = index, .verification = "earlier"};
     CLEANUP(byte_source_free) struct byte_source *ciphertext = NULL;
 
     opening.record = attribute_cache_record(index->attributes, id);

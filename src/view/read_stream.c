@@ -33,6 +33,7 @@ struct read_stream {
     struct stream_registry *registry;
     struct verified_image *image;
     struct arriving_image *arriving;
+    const char *verification;
     struct plaintext *plaintext; /* the job's own */
 
     pthread_mutex_t mutex;      /* guards everything below; nothing else is locked inside */
@@ -59,6 +60,7 @@ int read_stream_new(const struct read_stream_parts *parts, struct read_stream **
     stream->registry = parts->registry;
     stream->image = parts->image;
     stream->arriving = parts->arriving;
+    stream->verification = parts->verification;
     stream->plaintext = parts->plaintext;
     atomic_init(&stream->entry.size, parts->plaintext->size);
     atomic_init(&stream->entry.is_verified, parts->plaintext->is_verified);
@@ -67,6 +69,11 @@ int read_stream_new(const struct read_stream_parts *parts, struct read_stream **
     stream_registry_add(stream->registry, &stream->entry);
     *ret = stream;
     return 0;
+}
+
+const char *read_stream_verification(const struct read_stream *stream)
+{
+    return stream->verification;
 }
 
 static void free_stream(struct read_stream *stream)

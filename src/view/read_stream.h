@@ -16,6 +16,7 @@ struct read_stream_parts {
     struct plaintext *plaintext;
     struct verified_image *image;    /* what a verified plaintext depends on; may be NULL */
     struct arriving_image *arriving; /* what an arriving one depends on; may be NULL */
+    const char *verification;        /* see read_stream_verification; static storage */
 };
 
 /**

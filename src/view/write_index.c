@@ -73,6 +73,25 @@ struct write_staging *write_index_find_file(struct write_index *index, const cha
     return staging;
 }
 
+bool write_index_identify(struct write_index *index, const char *name, char ret_image_id[37],
+                          char ret_key_id[37])
+{
+    struct monitor *monitor = &index->stagings->monitor;
+    const struct write_staging *staging;
+    struct write_name parsed;
+
+    *ret_key_id = '\0';
+    if (!write_name_parse(name, &parsed))
+        return false;
+    (void)snprintf(ret_image_id, UUID_TEXT_BYTES, "%s", parsed.image_id);
+    monitor_lock(monitor);
+    staging = write_stagings_find(index->stagings, parsed.image_id);
+    if (staging != NULL)
+        (void)snprintf(ret_key_id, UUID_TEXT_BYTES, "%s", staging->key_id);
+    monitor_unlock(monitor);
+    return true;
+}
+
 static void describe_upload(const struct upload_info *info, struct write_attributes *ret)
 {
     static const enum write_state states[] = {[UPLOAD_SEALED] = WRITE_SEALED,

@@ -209,6 +209,9 @@ static int begin(const struct opening *opening, const struct write_target *targe
     if (refuse_sealed(opening, err) < 0 || refuse_undeclared(opening, declared, err) < 0 ||
         new_content(opening, target, declared, cancel, &content, err) < 0)
         return -1;
+    monitor_lock(&opening->index->stagings->monitor);
+    (void)snprintf(opening->staging->key_id, sizeof opening->staging->key_id, "%s", target->key_id);
+    monitor_unlock(&opening->index->stagings->monitor);
     publish(opening, content, declared);
     return 0;
 }

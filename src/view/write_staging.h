@@ -70,7 +70,8 @@ struct write_staging {
     int64_t changed_at;     /* seconds since the epoch */
     uint64_t idle_since_ns; /* clock_monotonic_ns of the last close */
     uint64_t hidden_until_ns;
-    struct error poison; /* the first cause */
+    struct error poison;          /* the first cause */
+    char key_id[UUID_TEXT_BYTES]; /* of the content; empty before there was one */
 
     struct write_content *content; /* belongs to who has the turn; NULL unless open or sealing */
 };

@@ -75,6 +75,7 @@ static void the_defaults_are_those_of_the_manual(void **state)
     assert_int_equal(config->threads, 2);
     assert_int_equal(config->log, LOG_STDERR);
     assert_int_equal(config->log_level, LOG_LEVEL_INFO);
+    assert_true(config->audit);
 }
 
 static void freeing_null_is_allowed(void **state)

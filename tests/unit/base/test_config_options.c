@@ -70,6 +70,7 @@ static const char *const names[] = {
     "sandbox",
     "log",
     "log_level",
+    "audit",
 };
 
 static int make_config(void **state)
