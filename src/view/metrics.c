@@ -3,68 +3,19 @@
 
 #include "base/clock.h"
 #include "glancefs/cleanup.h"
+#include "view/metric_text.h"
 
-#include <inttypes.h>
-#include <stdio.h>
+#include <stddef.h>
 
-/* --- families and samples --- */
-
-enum family_type { COUNTER, GAUGE };
-
-/* The head of a family. `unit` is what the name ends with, as OpenMetrics wants it; "" for none. */
-static void begin(FILE *text, enum family_type type, const char *name, const char *unit,
-                  const char *help)
+static void add_build(struct metric_text *text, const struct status_subject *subject)
 {
-    (void)fprintf(text, "# TYPE glancefs_%s %s\n", name, type == COUNTER ? "counter" : "gauge");
-    if (*unit != '\0')
-        (void)fprintf(text, "# UNIT glancefs_%s %s\n", name, unit);
-    (void)fprintf(text, "# HELP glancefs_%s %s\n", name, help);
-}
-
-static void add_gauge(FILE *text, const char *name, const char *unit, const char *help,
-                      uint64_t value)
-{
-    begin(text, GAUGE, name, unit, help);
-    (void)fprintf(text, "glancefs_%s %" PRIu64 "\n", name, value);
-}
-
-static void add_counter(FILE *text, const char *name, const char *unit, const char *help,
-                        uint64_t value)
-{
-    begin(text, COUNTER, name, unit, help);
-    (void)fprintf(text, "glancefs_%s_total %" PRIu64 "\n", name, value);
-}
-
-/* A sample of a family of several. */
-static void add_labelled(FILE *text, const char *name, const char *label, const char *value,
-                         uint64_t number)
-{
-    (void)fprintf(text, "glancefs_%s{%s=\"%s\"} %" PRIu64 "\n", name, label, value, number);
-}
-
-/* A label's value may come from the configuration. */
-static void add_escaped(FILE *text, const char *value)
-{
-    for (; *value != '\0'; value++) {
-        if (*value == '\n') {
-            (void)fputs("\\n", text);
-            continue;
-        }
-        if (*value == '\\' || *value == '"')
-            (void)fputc('\\', text);
-        (void)fputc(*value, text);
-    }
-}
-
-static void add_build(FILE *text, const struct status_subject *subject)
-{
-    begin(text, GAUGE, "build_info", "", "What runs, always 1");
-    (void)fputs("glancefs_build_info{version=\"", text);
-    add_escaped(text, subject->version);
-    (void)fputs("\",cloud=\"", text);
-    add_escaped(text, subject->cloud_name);
-    (void)fprintf(text, "\",verify=\"%s\"} 1\n",
-                  subject->verify == VERIFY_STREAM ? "stream" : "first");
+    metric_text_begin(text, METRIC_GAUGE, "build_info", "", "What runs, always 1");
+    metric_text_add(text, "glancefs_build_info{version=\"");
+    metric_text_add_value(text, subject->version);
+    metric_text_add(text, "\",cloud=\"");
+    metric_text_add_value(text, subject->cloud_name);
+    metric_text_add(text, "\",verify=\"%s\"} 1\n",
+                    subject->verify == VERIFY_STREAM ? "stream" : "first");
 }
 
 /* --- stages --- */
@@ -74,7 +25,7 @@ struct stage {
     const struct stage_counter *counter;
 };
 
-static void add_stages(FILE *text, const struct status_subject *subject)
+static void add_stages(struct metric_text *text, const struct status_subject *subject)
 {
     const struct stage stages[] = {
         {"download", &subject->services->download},
@@ -85,17 +36,20 @@ static void add_stages(FILE *text, const struct status_subject *subject)
     };
     const size_t count = sizeof stages / sizeof stages[0];
 
-    begin(text, COUNTER, "stage_bytes", "bytes", "Bytes that went through a stage");
+    metric_text_begin(text, METRIC_COUNTER, "stage_bytes", "bytes",
+                      "Bytes that went through a stage");
     for (size_t i = 0; i < count; i++)
         if (stages[i].counter != NULL)
-            add_labelled(text, "stage_bytes_total", "stage", stages[i].name,
-                         atomic_load(&stages[i].counter->bytes));
-    begin(text, COUNTER, "stage_seconds", "seconds", "Time that threads spent in a stage");
+            metric_text_sample(text, "stage_bytes_total", "stage", stages[i].name,
+                               atomic_load(&stages[i].counter->bytes));
+    metric_text_begin(text, METRIC_COUNTER, "stage_seconds", "seconds",
+                      "Time that threads spent in a stage");
     for (size_t i = 0; i < count; i++)
         if (stages[i].counter != NULL)
-            (void)fprintf(text, "glancefs_stage_seconds_total{stage=\"%s\"} %.6f\n", stages[i].name,
-                          (double)atomic_load(&stages[i].counter->nanoseconds) /
-                              (double)NANOSECONDS_PER_SECOND);
+            metric_text_add(text, "glancefs_stage_seconds_total{stage=\"%s\"} %.6f\n",
+                            stages[i].name,
+                            (double)atomic_load(&stages[i].counter->nanoseconds) /
+                                (double)NANOSECONDS_PER_SECOND);
 }
 
 /* --- reading --- */
@@ -119,82 +73,86 @@ static void count_verification(void *context, const char *id, uint64_t done_byte
     (*count)++;
 }
 
-static void add_now(FILE *text, const struct status_subject *subject)
+static void add_now(struct metric_text *text, const struct status_subject *subject)
 {
     uint64_t streams = 0;
     uint64_t verifications = 0;
 
     stream_registry_each(subject->streams, count_stream, &streams);
     verified_images_each_verification(subject->verified, count_verification, &verifications);
-    add_gauge(text, "open_streams", "", "Images that are open for reading", streams);
-    add_gauge(text, "running_verifications", "", "Verifications under way", verifications);
+    metric_text_gauge(text, "open_streams", "", "Images that are open for reading", streams);
+    metric_text_gauge(text, "running_verifications", "", "Verifications under way", verifications);
 }
 
-static void add_counters(FILE *text, const struct status_subject *subject)
+static void add_counters(struct metric_text *text, const struct status_subject *subject)
 {
     struct view_counters *counters = subject->counters;
 
-    add_counter(text, "opens", "", "Opens of images that succeeded", atomic_load(&counters->opens));
-    add_counter(text, "failed_opens", "", "Opens of images that were refused",
-                atomic_load(&counters->failed_opens));
-    add_counter(text, "cache_hits", "", "Opens of an image that was in the cache",
-                atomic_load(&counters->cache_hits));
-    add_counter(text, "cache_misses", "", "Opens of an image that had to be fetched",
-                atomic_load(&counters->cache_misses));
-    add_counter(text, "verifications", "", "Verifications that found an image sound",
-                atomic_load(&counters->verifications));
-    add_counter(text, "failed_verifications", "", "Verifications that did not",
-                atomic_load(&counters->failed_verifications));
-    add_counter(text, "reopens", "", "Opens that an earlier verification was enough for",
-                atomic_load(&counters->reopens));
-    add_counter(text, "reads", "", "Reads that were answered", atomic_load(&counters->reads));
-    add_counter(text, "failed_reads", "", "Reads that failed",
-                atomic_load(&counters->failed_reads));
-    add_counter(text, "read_bytes", "bytes", "Plaintext that was handed out",
-                atomic_load(&counters->read_bytes));
-    add_counter(text, "service_retries", "", "Requests to services that were sent again",
-                atomic_load(&subject->services->retries));
+    metric_text_counter(text, "opens", "", "Opens of images that succeeded",
+                        atomic_load(&counters->opens));
+    metric_text_counter(text, "failed_opens", "", "Opens of images that were refused",
+                        atomic_load(&counters->failed_opens));
+    metric_text_counter(text, "cache_hits", "", "Opens of an image that was in the cache",
+                        atomic_load(&counters->cache_hits));
+    metric_text_counter(text, "cache_misses", "", "Opens of an image that had to be fetched",
+                        atomic_load(&counters->cache_misses));
+    metric_text_counter(text, "verifications", "", "Verifications that found an image sound",
+                        atomic_load(&counters->verifications));
+    metric_text_counter(text, "failed_verifications", "", "Verifications that did not",
+                        atomic_load(&counters->failed_verifications));
+    metric_text_counter(text, "reopens", "", "Opens that an earlier verification was enough for",
+                        atomic_load(&counters->reopens));
+    metric_text_counter(text, "reads", "", "Reads that were answered",
+                        atomic_load(&counters->reads));
+    metric_text_counter(text, "failed_reads", "", "Reads that failed",
+                        atomic_load(&counters->failed_reads));
+    metric_text_counter(text, "read_bytes", "bytes", "Plaintext that was handed out",
+                        atomic_load(&counters->read_bytes));
+    metric_text_counter(text, "service_retries", "", "Requests to services that were sent again",
+                        atomic_load(&subject->services->retries));
 }
 
-static void add_memory(FILE *text, const struct secure_arena *arena)
+static void add_memory(struct metric_text *text, const struct secure_arena *arena)
 {
-    add_gauge(text, "locked_memory_bytes", "bytes", "Locked memory in use",
-              secure_arena_used(arena));
-    add_gauge(text, "locked_memory_peak_bytes", "bytes", "Most locked memory ever in use",
-              secure_arena_peak(arena));
-    add_gauge(text, "locked_memory_limit_bytes", "bytes", "Locked memory there is",
-              secure_arena_capacity(arena));
+    metric_text_gauge(text, "locked_memory_bytes", "bytes", "Locked memory in use",
+                      secure_arena_used(arena));
+    metric_text_gauge(text, "locked_memory_peak_bytes", "bytes", "Most locked memory ever in use",
+                      secure_arena_peak(arena));
+    metric_text_gauge(text, "locked_memory_limit_bytes", "bytes", "Locked memory there is",
+                      secure_arena_capacity(arena));
 }
 
 /* --- the cache --- */
 
-static void add_cache(FILE *text, struct ciphertext_cache *cache)
+static void add_cache(struct metric_text *text, struct ciphertext_cache *cache)
 {
     struct ciphertext_cache_usage usage;
     struct error ignored = ERROR_INIT;
 
     if (ciphertext_cache_usage(cache, &usage, &ignored) < 0)
         return;
-    begin(text, GAUGE, "cache_objects", "", "Images in the cache");
-    add_labelled(text, "cache_objects", "state", "complete", usage.objects);
-    add_labelled(text, "cache_objects", "state", "partial", usage.partial_objects);
-    add_labelled(text, "cache_objects", "state", "quarantined", usage.quarantined_objects);
-    begin(text, GAUGE, "cache_bytes", "bytes", "Bytes in the cache");
-    add_labelled(text, "cache_bytes", "state", "complete", usage.stored_bytes);
-    add_labelled(text, "cache_bytes", "state", "partial", usage.partial_bytes);
-    add_labelled(text, "cache_bytes", "state", "quarantined", usage.quarantined_bytes);
-    add_labelled(text, "cache_bytes", "state", "staged", usage.staged_bytes);
+    metric_text_begin(text, METRIC_GAUGE, "cache_objects", "", "Images in the cache");
+    metric_text_sample(text, "cache_objects", "state", "complete", usage.objects);
+    metric_text_sample(text, "cache_objects", "state", "partial", usage.partial_objects);
+    metric_text_sample(text, "cache_objects", "state", "quarantined", usage.quarantined_objects);
+    metric_text_begin(text, METRIC_GAUGE, "cache_bytes", "bytes", "Bytes in the cache");
+    metric_text_sample(text, "cache_bytes", "state", "complete", usage.stored_bytes);
+    metric_text_sample(text, "cache_bytes", "state", "partial", usage.partial_bytes);
+    metric_text_sample(text, "cache_bytes", "state", "quarantined", usage.quarantined_bytes);
+    metric_text_sample(text, "cache_bytes", "state", "staged", usage.staged_bytes);
     if (usage.max_size_bytes != UINT64_MAX)
-        add_gauge(text, "cache_limit_bytes", "bytes", "Most that the cache may hold (max_size)",
-                  usage.max_size_bytes);
-    add_gauge(text, "cache_min_free_bytes", "bytes", "What the cache leaves free (min_free)",
-              usage.min_free_bytes);
-    add_gauge(text, "cache_filesystem_bytes", "bytes", "Size of the filesystem below the cache",
-              usage.filesystem_bytes);
-    add_gauge(text, "cache_filesystem_free_bytes", "bytes", "What is free of it", usage.free_bytes);
-    add_counter(text, "cache_evictions", "", "Images that were removed to make room",
-                usage.evictions);
-    add_counter(text, "cache_evicted_bytes", "bytes", "Bytes of these", usage.evicted_bytes);
+        metric_text_gauge(text, "cache_limit_bytes", "bytes",
+                          "Most that the cache may hold (max_size)", usage.max_size_bytes);
+    metric_text_gauge(text, "cache_min_free_bytes", "bytes",
+                      "What the cache leaves free (min_free)", usage.min_free_bytes);
+    metric_text_gauge(text, "cache_filesystem_bytes", "bytes",
+                      "Size of the filesystem below the cache", usage.filesystem_bytes);
+    metric_text_gauge(text, "cache_filesystem_free_bytes", "bytes", "What is free of it",
+                      usage.free_bytes);
+    metric_text_counter(text, "cache_evictions", "", "Images that were removed to make room",
+                        usage.evictions);
+    metric_text_counter(text, "cache_evicted_bytes", "bytes", "Bytes of these",
+                        usage.evicted_bytes);
 }
 
 /* --- uploads --- */
@@ -211,7 +169,7 @@ static bool count_uploads(const struct status_subject *subject, uint64_t counts[
     return true;
 }
 
-static void add_uploads(FILE *text, const struct status_subject *subject)
+static void add_uploads(struct metric_text *text, const struct status_subject *subject)
 {
     /* Those that are not over. */
     static const enum write_state states[] = {WRITE_STAGING, WRITE_POISONED, WRITE_SEALED,
@@ -220,30 +178,24 @@ static void add_uploads(FILE *text, const struct status_subject *subject)
 
     if (!count_uploads(subject, counts))
         return;
-    begin(text, GAUGE, "uploads", "", "Images that are written, by state");
+    metric_text_begin(text, METRIC_GAUGE, "uploads", "", "Images that are written, by state");
     for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
-        add_labelled(text, "uploads", "state", write_state_name(states[i]), counts[states[i]]);
+        metric_text_sample(text, "uploads", "state", write_state_name(states[i]),
+                           counts[states[i]]);
 }
 
 int metrics_text(const struct status_subject *subject, char **ret, struct error *err)
 {
-    CLEANUP(memory_free) char *bytes = NULL;
-    size_t size = 0;
-    FILE *text = open_memstream(&bytes, &size);
+    struct metric_text text = {.bytes = NULL};
 
-    if (text == NULL)
-        return error_set(err, ERROR_EXHAUSTED, "out of memory");
-    add_build(text, subject);
-    add_gauge(text, "uptime_seconds", "seconds", "Time since the start", subject->uptime_seconds);
-    add_now(text, subject);
-    add_counters(text, subject);
-    add_stages(text, subject);
-    add_memory(text, subject->arena);
-    add_cache(text, subject->cache);
-    add_uploads(text, subject);
-    (void)fputs("# EOF\n", text);
-    if (fclose(text) != 0)
-        return error_set(err, ERROR_EXHAUSTED, "out of memory");
-    *ret = steal(&bytes);
-    return 0;
+    add_build(&text, subject);
+    metric_text_gauge(&text, "uptime_seconds", "seconds", "Time since the start",
+                      subject->uptime_seconds);
+    add_now(&text, subject);
+    add_counters(&text, subject);
+    add_stages(&text, subject);
+    add_memory(&text, subject->arena);
+    add_cache(&text, subject->cache);
+    add_uploads(&text, subject);
+    return metric_text_finish(&text, ret, err);
 }
