@@ -13,8 +13,9 @@ from lint import Finding, files, main, read
 
 CONTRACTS = {
     "base": {"error", "cleanup", "cancel", "limits", "config", "cache_limits", "secure_arena", "secure_buffer",
-             "byte_cursor", "byte_source", "byte_sink", "sandbox_state"},
-    "services": {"image_record", "identity_service", "image_service", "key_manager", "cloud"},
+             "byte_cursor", "byte_source", "byte_sink", "sandbox_state", "stage_counter"},
+    "services": {"image_record", "identity_service", "image_service", "key_manager", "cloud",
+                 "service_counters"},
     "cache": {"ciphertext_cache", "consumer_registry", "upload_staging"},
     "codec": {"codec"},
     "view": {"image_view", "write_index"},
