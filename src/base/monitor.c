@@ -2,6 +2,7 @@
 #include "base/monitor.h"
 
 #include "base/clock.h"
+#include "glancefs/secure_arena.h"
 
 #include <time.h>
 
@@ -46,6 +47,7 @@ void monitor_enter(struct monitor *monitor, struct cancel *cancel, struct monito
 
 void monitor_wait(struct monitor *monitor)
 {
+    secure_registers_clear();
     (void)pthread_cond_wait(&monitor->changed, &monitor->mutex);
 }
 
@@ -56,6 +58,7 @@ void monitor_wait_until(struct monitor *monitor, uint64_t deadline_ns)
         .tv_nsec = (long)(deadline_ns % NANOSECONDS_PER_SECOND),
     };
 
+    secure_registers_clear();
     (void)pthread_cond_clockwait(&monitor->changed, &monitor->mutex, CLOCK_MONOTONIC, &deadline);
 }
 

@@ -69,6 +69,7 @@ static void work_on_next(struct piece_lane *lane)
 
     (void)pthread_mutex_unlock(&lane->mutex);
     work_in_strips(lane, place(lane, number), lane->sizes[number % PIECE_LANE_PIECES]);
+    secure_registers_clear();
     (void)pthread_mutex_lock(&lane->mutex);
     lane->done++;
     if (lane->done == lane->awaited)

@@ -2,6 +2,7 @@
 #include "base/worker_pool.h"
 
 #include "base/spin_wait.h"
+#include "glancefs/secure_arena.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -79,6 +80,7 @@ static void *work(void *argument)
     while ((job = next_job(pool)) != NULL) {
         (void)pthread_mutex_unlock(&pool->mutex);
         job->run(job);
+        secure_registers_clear();
         (void)pthread_mutex_lock(&pool->mutex);
     }
     pool->threads--;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fuse/receive_loop.h"
 
+#include "glancefs/secure_arena.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -53,6 +55,7 @@ static void *run_receiver(void *argument)
             fuse_session_process_buf(loop->session, &buffer);
             if (receiver->buffer == buffer.mem) /* else the request has it */
                 explicit_bzero(buffer.mem, (size_t)size);
+            secure_registers_clear();
         }
     } while (size > 0 || size == -EINTR);
     (void)eventfd_write(loop->ended_fd, 1);
