@@ -7,6 +7,7 @@
 #include "base/monitor.h"
 #include "cache/cache_inventory.h"
 #include "cache/cached_source.h"
+#include "cache/object_directory.h"
 #include "cache/object_fetch.h"
 #include "cache/object_verifier.h"
 #include "glancefs/limits.h"
@@ -105,8 +106,9 @@ int cache_pass_copy(struct byte_source *source, struct byte_sink *sink, struct c
     if (buffer == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     do {
-        if (byte_source_pread(source, buffer, CACHE_BLOCK_BYTES, offset, cancel, &got, err) < 0 ||
-            byte_sink_write(sink, buffer, got, cancel, err) < 0)
+        if (byte_source_pread(source, buffer, CACHE_BLOCK_BYTES, offset, cancel, &got, err) < 0)
+            return object_directory_blame_disk(err);
+        if (byte_sink_write(sink, buffer, got, cancel, err) < 0)
             return -1;
         offset += got;
     } while (got > 0);
@@ -145,7 +147,8 @@ static int verify_file(const struct cache_pass *pass, struct cancel *cancel,
     if (object_verifier_new(&parts, &verifier, err) < 0)
         return -1;
     if (cache_pass_copy(finding->file, object_verifier_sink(verifier), cancel, err) < 0) {
-        if (object_verifier_verdict(verifier) == OBJECT_MISMATCH)
+        if (object_verifier_verdict(verifier) == OBJECT_MISMATCH ||
+            object_directory_is_unreadable(err))
             cache_pass_quarantine(pass->cache, name, finding->inode);
         return -1;
     }

@@ -59,7 +59,8 @@ void cache_pass_release(struct ciphertext_cache *cache, struct slot *slot,
 int cache_pass_open_reader(struct ciphertext_cache *cache, struct cache_finding *finding,
                            struct byte_source **ret, struct error *err);
 
-/** Reads `source` to its end into `sink`, then commits that. */
+/** Reads `source`, a complete object's bytes, to its end into `sink`, then commits that. What the disk
+ *  cannot read is ERROR_CORRUPT, see object_directory_blame_disk. */
 int cache_pass_copy(struct byte_source *source, struct byte_sink *sink, struct cancel *cancel,
                     struct error *err);
 

@@ -2,6 +2,7 @@
 /* Objects that are proven once more, against what was written beside them. */
 #include "base/file_source.h"
 #include "cache/cache_pass.h"
+#include "cache/object_directory.h"
 #include "cache/object_store.h"
 #include "cache/object_verifier.h"
 
@@ -48,7 +49,7 @@ int ciphertext_cache_verify(struct ciphertext_cache *cache, const struct cached_
         return error_set_errno(err, errno, "cache");
     if (verify_data(&metadata, &fd, progress, cancel, &verdict, err) == 0)
         return 0;
-    if (verdict == OBJECT_MISMATCH)
+    if (verdict == OBJECT_MISMATCH || object_directory_is_unreadable(err))
         cache_pass_quarantine(cache, object->name, status.st_ino);
     return -1;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cache/cached_source.h"
 
+#include "cache/object_directory.h"
 #include "glancefs/limits.h"
 
 #include <pthread.h>
@@ -126,6 +127,7 @@ static int get_block(struct cached_source *cached, uint64_t number, struct cance
     if (*ret != NULL || checked_blocks_get(cached->blocks, cached->object, number, cached->file,
                                            atomic_load(&cached->may_wait), cancel, ret, err) == 0)
         return 0;
+    (void)object_directory_blame_disk(err);
     if (err->kind == ERROR_CORRUPT)
         cached->listener.damaged(cached->listener.context, cached->object, cached->listener.inode);
     return -1;

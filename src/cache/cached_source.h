@@ -10,7 +10,8 @@
 #include "cache/checked_blocks.h"
 #include "glancefs/byte_source.h"
 
-/** Told when a block of `object` does not match any more. Any thread. */
+/** Told when a block of `object` does not match any more, or cannot be read from the disk. Any
+ *  thread. */
 struct damage_listener {
     void (*damaged)(void *context, struct cache_object *object, uint64_t inode);
     void *context;

@@ -100,6 +100,18 @@ int object_directory_read_metadata(int dir_fd, const char *name, struct object_m
     return object_metadata_parse(name, text, size, ret, err);
 }
 
+int object_directory_blame_disk(struct error *err)
+{
+    if (err->kind == ERROR_SYSTEM && err->errnum == EIO)
+        err->kind = ERROR_CORRUPT;
+    return -1;
+}
+
+bool object_directory_is_unreadable(const struct error *err)
+{
+    return err->kind == ERROR_CORRUPT && err->errnum == EIO;
+}
+
 /* Best effort: an object of which nobody knows that it is used only goes earlier. */
 void object_directory_touch(int dir_fd, int64_t now)
 {

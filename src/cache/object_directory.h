@@ -41,6 +41,16 @@ bool object_directory_holds(int dir_fd, int data_fd);
 int object_directory_read_metadata(int dir_fd, const char *name, struct object_metadata *ret,
                                    struct error *err);
 
+/**
+ * For an error of reading the data or the metadata of a complete object: a disk that cannot give back
+ * what it took (EIO) has damaged the object. Makes an ERROR_CORRUPT of it, which keeps the errno EIO.
+ * Returns -1.
+ */
+int object_directory_blame_disk(struct error *err);
+
+/** True for what object_directory_blame_disk made. */
+bool object_directory_is_unreadable(const struct error *err);
+
 /** Says that the object is used at `now`, in seconds since the epoch. */
 void object_directory_touch(int dir_fd, int64_t now);
 

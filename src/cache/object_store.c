@@ -92,7 +92,7 @@ static int check_complete(int dir_fd, int data_fd, const char *name, struct obje
         return err->kind == ERROR_NOT_FOUND || err->kind == ERROR_UNSUPPORTED
                    ? error_set(err, ERROR_CORRUPT,
                                "the metadata are missing, or not of this version")
-                   : -1;
+                   : object_directory_blame_disk(err);
     if (fstat(data_fd, &status) < 0)
         return error_set_errno(err, errno, "stat");
     if (ret->fetched_at == 0 || (uint64_t)status.st_size != ret->size)
@@ -109,7 +109,7 @@ static int open_in(int dir_fd, const char *name, int *ret_fd, struct object_meta
     if (object_directory_open_data(dir_fd, O_RDONLY, &fd, err) < 0)
         return err->kind == ERROR_NOT_FOUND
                    ? error_set(err, ERROR_CORRUPT, "the object's data are missing")
-                   : -1;
+                   : object_directory_blame_disk(err);
     if (file_lock_take(fd, LOCK_SH, READER_WAIT_NS, "the object's data", NULL, err) < 0 ||
         check_complete(dir_fd, fd, name, ret_metadata, err) < 0)
         return -1;

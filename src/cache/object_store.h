@@ -30,7 +30,8 @@
  * open nobody removes it. Says when it was used last: `now` (seconds since the epoch). ret_metadata may
  * be NULL. Waits for nobody but those who look or move a name for a moment (ERROR_BUSY when one of them
  * does not let go). ERROR_NOT_FOUND, also for one that is just being removed; ERROR_CORRUPT when
- * anything about it is not right, its bytes aside: the caller sets it aside.
+ * anything about it is not right, its bytes aside, or the disk cannot read it (errno EIO): the caller
+ * sets it aside.
  */
 int object_store_open(const struct cache_layout *layout, const char *name, int64_t now, int *ret_fd,
                       struct object_metadata *ret_metadata, struct error *err);

@@ -9,6 +9,7 @@
 #include "support/temp_dir.h"
 #include "support/testing.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #define INODE 4711
@@ -171,7 +172,28 @@ static void a_file_that_ends_early_is_damage(void **state)
     cache_object_unref(object);
 }
 
-/* A disk that answers EIO, or a caller who leaves, says nothing about the object. */
+/* A sector that cannot be read is not there for the next reader either. The errno stays what it is. */
+static void what_the_disk_cannot_read_is_damage(void **state)
+{
+    const struct memory_source_options options = {
+        .fails = true, .fail_at = MIB, .fail_kind = ERROR_SYSTEM};
+    CLEANUP(memory_free) uint8_t *bytes = pseudo_random_bytes(1, SIZE);
+    struct cache_object *object = object_of(*state, bytes, SIZE);
+    CLEANUP(damage_clear) struct damage damage = {0};
+    CLEANUP(byte_source_free)
+    struct byte_source *source =
+        reader_of(object, memory_source_new(bytes, SIZE, &options), &damage);
+    struct error err = ERROR_INIT;
+    uint8_t byte;
+    size_t got;
+
+    assert_fails(ERROR_CORRUPT, byte_source_pread(source, &byte, 1, MIB, NULL, &got, &err));
+    assert_int_equal(err.errnum, EIO);
+    assert_int_equal(damage.calls, 1);
+    cache_object_unref(object);
+}
+
+/* A disk that answers something else, or a caller who leaves, says nothing about the object. */
 static void a_read_that_fails_is_no_damage(void **state)
 {
     const struct memory_source_options options = {
@@ -221,6 +243,7 @@ int main(void)
         cmocka_unit_test(a_reader_of_bytes_at_hand_looks_ahead_and_gets_it_right),
         cmocka_unit_test(damage_is_told_and_nothing_is_given_out),
         cmocka_unit_test(a_file_that_ends_early_is_damage),
+        cmocka_unit_test(what_the_disk_cannot_read_is_damage),
         cmocka_unit_test(a_read_that_fails_is_no_damage),
         cmocka_unit_test(an_empty_object_reads_as_nothing),
     };

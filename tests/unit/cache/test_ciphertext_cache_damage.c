@@ -9,6 +9,7 @@
 #include "support/memory_sink.h"
 #include "support/testing.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -38,6 +39,28 @@ static void truncate_object(const struct cache_fixture *fixture, size_t size)
     CLEANUP(fd_close) int fd = open_object(fixture);
 
     assert_int_equal(ftruncate(fd, (off_t)size), 0);
+}
+
+/* --- a bad sector --- */
+
+/* Where the data of the object at hand cannot be read; negative: nowhere. */
+static off_t bad_sector = -1;
+
+ssize_t __real_pread64(int fd, void *buffer, size_t size, off_t offset);
+ssize_t __wrap_pread64(int fd, void *buffer, size_t size, off_t offset);
+
+ssize_t __wrap_pread64(int fd, void *buffer, size_t size, off_t offset)
+{
+    if (bad_sector < offset || bad_sector >= offset + (off_t)size)
+        return __real_pread64(fd, buffer, size, offset);
+    errno = EIO;
+    return -1;
+}
+
+static int close_mended_fixture(void **state)
+{
+    bad_sector = -1;
+    return cache_fixture_close(state);
 }
 
 /* Reads one byte; 0, or -1 with the kind of the error. */
@@ -177,6 +200,52 @@ static void an_observer_of_an_edited_object_is_aborted(void **state)
     assert_null(source);
     assert_int_equal(observed.commits, 0);
     assert_int_equal(observed.aborts, 1);
+    assert_dropped_and_fetched_again(fixture);
+}
+
+/* --- sectors --- */
+
+static void a_bad_sector_that_a_reader_meets_is_damage(void **state)
+{
+    struct cache_fixture *fixture = *state;
+    CLEANUP(byte_source_free) struct byte_source *source = cache_fixture_source(fixture);
+    struct error err = ERROR_INIT;
+    uint8_t byte;
+
+    bad_sector = MIB + 5000;
+    assert_fails(ERROR_CORRUPT, read_byte(source, MIB, &byte, &err));
+    assert_int_equal(err.errnum, EIO);
+    bad_sector = -1;
+    assert_dropped_and_fetched_again(fixture);
+}
+
+static void a_bad_sector_that_the_first_pass_meets_is_damage(void **state)
+{
+    struct cache_fixture *fixture = *state;
+    struct byte_source *source = NULL;
+    struct error err = ERROR_INIT;
+
+    assert_opens_soundly(fixture);
+    cache_fixture_restart(fixture);
+    bad_sector = 2 * MIB + 1;
+    assert_fails(ERROR_CORRUPT,
+                 ciphertext_cache_open(fixture->cache, fixture->record, NULL, NULL, &source, &err));
+    bad_sector = -1;
+    assert_dropped_and_fetched_again(fixture);
+}
+
+static void a_bad_sector_that_a_proof_meets_is_damage(void **state)
+{
+    struct cache_fixture *fixture = *state;
+    CLEANUP(cached_object_list_free) struct cached_object_list *objects = NULL;
+    struct error err = ERROR_INIT;
+
+    assert_opens_soundly(fixture);
+    assert_succeeds(ciphertext_cache_list(fixture->cache, &objects, &err));
+    bad_sector = 0;
+    assert_fails(ERROR_CORRUPT,
+                 ciphertext_cache_verify(fixture->cache, &objects->objects[0], NULL, NULL, &err));
+    bad_sector = -1;
     assert_dropped_and_fetched_again(fixture);
 }
 
@@ -340,7 +409,7 @@ static void a_truncated_object_of_another_process_is_fetched_again(void **state)
 }
 
 #define with_cache(test)                                                                           \
-    cmocka_unit_test_setup_teardown(test, cache_fixture_open, cache_fixture_close)
+    cmocka_unit_test_setup_teardown(test, cache_fixture_open, close_mended_fixture)
 
 int main(void)
 {
@@ -352,6 +421,9 @@ int main(void)
         with_cache(exchanged_blocks_are_corrupt),
         with_cache(a_block_edited_after_it_was_read_is_never_wrong),
         with_cache(an_observer_of_an_edited_object_is_aborted),
+        with_cache(a_bad_sector_that_a_reader_meets_is_damage),
+        with_cache(a_bad_sector_that_the_first_pass_meets_is_damage),
+        with_cache(a_bad_sector_that_a_proof_meets_is_damage),
         with_cache(a_truncated_object_is_corrupt_where_bytes_are_missing),
         with_cache(a_truncated_object_is_fetched_again_at_the_next_open),
         with_cache(an_extended_object_shows_no_byte_more),

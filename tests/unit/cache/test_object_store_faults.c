@@ -348,10 +348,17 @@ static void assert_goes_on(const struct store_fixture *fixture, const struct dee
     assert_false(object_store_is_in_use(fixture->layout, CACHE_PLACE_OBJECTS, STORE_NAME));
 }
 
-/* A call that fails is not damage; and a full disk is called one, where something needs space. */
+/* A disk that cannot read one of its two files has damaged a complete object; object_store_tidy, which
+ * looks at all of them at once, does not conclude that. */
+static bool is_unreadable_object(const struct deed *deed)
+{
+    return deed->act == look && mishap_errno == EIO && strchr("of", failed) != NULL;
+}
+
+/* Any other call that fails is not damage; and a full disk is called one, where something needs space. */
 static void assert_says_so(const struct deed *deed, int step, const struct error *err)
 {
-    if (err->kind == ERROR_CORRUPT)
+    if (err->kind == ERROR_CORRUPT && !is_unreadable_object(deed))
         fail_msg("%s, step %d: a failing call passes for damage: %s", deed->name, step,
                  err->message);
     if ((mishap_errno == ENOSPC || mishap_errno == EDQUOT) && strchr("adowrRsm", failed) != NULL &&
