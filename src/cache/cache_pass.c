@@ -37,6 +37,14 @@ void cache_pass_quarantine(struct ciphertext_cache *cache, const char *name, uin
         log_debug("cache: %s: not set aside: %s", name, err.message);
 }
 
+void cache_pass_quarantine_damaged(struct ciphertext_cache *cache, const char *name)
+{
+    struct error err = ERROR_INIT;
+
+    if (object_store_quarantine_damaged(cache->layout, name, NULL, &err) < 0)
+        log_debug("cache: %s: not set aside: %s", name, err.message);
+}
+
 /* A reader met a block that changed: the next open fetches the object. */
 static void set_damaged_aside(void *context, struct cache_object *object, uint64_t inode)
 {
@@ -80,7 +88,7 @@ static int open_object(struct ciphertext_cache *cache, const struct image_record
     if (object_store_open(cache->layout, name, cache_context_now(), ret_fd, NULL, err) == 0)
         return 0;
     if (err->kind == ERROR_CORRUPT) {
-        cache_pass_quarantine(cache, name, 0);
+        cache_pass_quarantine_damaged(cache, name);
         err->kind = ERROR_NOT_FOUND;
     }
     return -1;

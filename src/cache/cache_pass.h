@@ -64,7 +64,11 @@ int cache_pass_open_reader(struct ciphertext_cache *cache, struct cache_finding 
 int cache_pass_copy(struct byte_source *source, struct byte_sink *sink, struct cancel *cancel,
                     struct error *err);
 
-/** Sets an object aside, if its data is the file `inode` still. Best effort. */
+/** Sets an object aside, if its data is the file `inode` still, which the caller has open: so that no
+ *  other file has that number. Best effort. */
 void cache_pass_quarantine(struct ciphertext_cache *cache, const char *name, uint64_t inode);
+
+/** Sets an object aside that object_store_open found damaged, if it still is. Best effort. */
+void cache_pass_quarantine_damaged(struct ciphertext_cache *cache, const char *name);
 
 #endif

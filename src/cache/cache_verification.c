@@ -9,18 +9,16 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-/* Reads `*fd`, which is taken over, against `metadata`. */
-static int verify_data(const struct object_metadata *metadata, int *fd, _Atomic uint64_t *progress,
-                       struct cancel *cancel, enum object_verdict *ret_verdict, struct error *err)
+static int verify_data(const struct object_metadata *metadata, struct byte_source *file,
+                       _Atomic uint64_t *progress, struct cancel *cancel,
+                       enum object_verdict *ret_verdict, struct error *err)
 {
     CLEANUP(object_verifier_free) struct object_verifier *verifier = NULL;
-    CLEANUP(byte_source_free) struct byte_source *file = NULL;
     const struct object_verifier_parts parts = {.expected = metadata, .progress = progress};
     int result;
 
-    if (object_verifier_new(&parts, &verifier, err) < 0 || file_source_from_fd(*fd, &file, err) < 0)
+    if (object_verifier_new(&parts, &verifier, err) < 0)
         return -1;
-    (void)steal_fd(fd);
     if (!object_verifier_has_hash(verifier))
         return error_set(err, ERROR_UNSUPPORTED, "the object has no hash to compare it with");
     result = cache_pass_copy(file, object_verifier_sink(verifier), cancel, err);
@@ -33,6 +31,7 @@ int ciphertext_cache_verify(struct ciphertext_cache *cache, const struct cached_
 {
     enum object_verdict verdict = OBJECT_NOT_JUDGED;
     struct object_metadata metadata;
+    CLEANUP(byte_source_free) struct byte_source *file = NULL; /* open until it is set aside */
     CLEANUP(fd_close) int fd = -1;
     struct stat status;
 
@@ -42,12 +41,15 @@ int ciphertext_cache_verify(struct ciphertext_cache *cache, const struct cached_
     if (object_store_open(cache->layout, object->name, object->last_used, &fd, &metadata, err) <
         0) {
         if (err->kind == ERROR_CORRUPT)
-            cache_pass_quarantine(cache, object->name, 0);
+            cache_pass_quarantine_damaged(cache, object->name);
         return -1;
     }
     if (fstat(fd, &status) < 0)
         return error_set_errno(err, errno, "cache");
-    if (verify_data(&metadata, &fd, progress, cancel, &verdict, err) == 0)
+    if (file_source_from_fd(fd, &file, err) < 0)
+        return -1;
+    (void)steal_fd(&fd);
+    if (verify_data(&metadata, file, progress, cancel, &verdict, err) == 0)
         return 0;
     if (verdict == OBJECT_MISMATCH || object_directory_is_unreadable(err))
         cache_pass_quarantine(cache, object->name, status.st_ino);

@@ -204,7 +204,7 @@ static void tidy_object(const struct cache_layout *layout, const struct stored_o
         return;
     tell(listener, "cache: objects/%s is set aside: %s", object->name,
          error_is_set(&err) ? err.message : "it is not complete");
-    (void)object_store_quarantine(layout, object->name, 0, NULL, &err);
+    (void)object_store_quarantine_damaged(layout, object->name, NULL, &err);
 }
 
 /* What somebody has in hand, or what a system call did not tell, is left alone. */

@@ -101,15 +101,22 @@ static int check_complete(int dir_fd, int data_fd, const char *name, struct obje
 }
 
 /* Everything that is wrong in a directory that has its place is damage. */
+static int open_data(int dir_fd, int *ret_fd, struct error *err)
+{
+    if (object_directory_open_data(dir_fd, O_RDONLY, ret_fd, err) == 0)
+        return 0;
+    return err->kind == ERROR_NOT_FOUND
+               ? error_set(err, ERROR_CORRUPT, "the object's data are missing")
+               : object_directory_blame_disk(err);
+}
+
 static int open_in(int dir_fd, const char *name, int *ret_fd, struct object_metadata *ret_metadata,
                    struct error *err)
 {
     CLEANUP(fd_close) int fd = -1;
 
-    if (object_directory_open_data(dir_fd, O_RDONLY, &fd, err) < 0)
-        return err->kind == ERROR_NOT_FOUND
-                   ? error_set(err, ERROR_CORRUPT, "the object's data are missing")
-                   : object_directory_blame_disk(err);
+    if (open_data(dir_fd, &fd, err) < 0)
+        return -1;
     if (file_lock_take(fd, LOCK_SH, READER_WAIT_NS, "the object's data", NULL, err) < 0 ||
         check_complete(dir_fd, fd, name, ret_metadata, err) < 0)
         return -1;
@@ -232,15 +239,27 @@ static bool is_meant(const struct cache_layout *layout, const char *name, uint64
            fstatat(dir, OBJECT_DATA, &status, AT_SYMLINK_NOFOLLOW) == 0 && status.st_ino == inode;
 }
 
-static int quarantine_locked(const struct cache_layout *layout, const char *name, uint64_t inode,
-                             struct error *err)
+/* As object_store_open judges. Without the data's lock, which goes before CACHE/lock: nobody changes
+ * what has its place, and no name changes place while we look. */
+static bool is_damaged(const struct cache_layout *layout, const char *name)
+{
+    CLEANUP(fd_close) int dir = -1;
+    CLEANUP(fd_close) int fd = -1;
+    struct object_metadata ignored;
+    struct error err = ERROR_INIT;
+
+    if (object_directory_open(layout, CACHE_PLACE_OBJECTS, name, &dir, &err) == 0 &&
+        open_data(dir, &fd, &err) == 0 && check_complete(dir, fd, name, &ignored, &err) == 0)
+        return false;
+    return err.kind == ERROR_CORRUPT;
+}
+
+static int set_aside_locked(const struct cache_layout *layout, const char *name, struct error *err)
 {
     const int objects = layout->place_fds[CACHE_PLACE_OBJECTS];
     const int quarantine = layout->place_fds[CACHE_PLACE_QUARANTINE];
     struct stat status;
 
-    if (!is_meant(layout, name, inode))
-        return error_set(err, ERROR_NOT_FOUND, "cache: objects/%s is another one by now", name);
     if (fstatat(objects, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
         return error_set_errno(err, errno, "cache: objects/%s", name);
     if (!S_ISDIR(status.st_mode))
@@ -261,7 +280,25 @@ int object_store_quarantine(const struct cache_layout *layout, const char *name,
 
     if (cache_layout_lock(layout, cancel, &lock, err) < 0)
         return -1;
-    result = quarantine_locked(layout, name, inode, err);
+    result = is_meant(layout, name, inode)
+                 ? set_aside_locked(layout, name, err)
+                 : error_set(err, ERROR_NOT_FOUND, "cache: objects/%s is another one by now", name);
+    (void)close(steal_fd(&lock));
+    object_store_empty_trash(layout);
+    return result;
+}
+
+int object_store_quarantine_damaged(const struct cache_layout *layout, const char *name,
+                                    struct cancel *cancel, struct error *err)
+{
+    CLEANUP(fd_close) int lock = -1;
+    int result;
+
+    if (cache_layout_lock(layout, cancel, &lock, err) < 0)
+        return -1;
+    result = is_damaged(layout, name)
+                 ? set_aside_locked(layout, name, err)
+                 : error_set(err, ERROR_NOT_FOUND, "cache: objects/%s is not damaged", name);
     (void)close(steal_fd(&lock));
     object_store_empty_trash(layout);
     return result;

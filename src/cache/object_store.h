@@ -112,6 +112,13 @@ int object_store_discard(const struct cache_layout *layout, enum cache_place pla
 int object_store_quarantine(const struct cache_layout *layout, const char *name, uint64_t inode,
                             struct cancel *cancel, struct error *err);
 
+/**
+ * The same for an object in which object_store_open met damage: judged again under CACHE/lock, for
+ * somebody may have fetched it anew meanwhile. ERROR_NOT_FOUND when it is gone, or sound by now.
+ */
+int object_store_quarantine_damaged(const struct cache_layout *layout, const char *name,
+                                    struct cancel *cancel, struct error *err);
+
 /** Removes what is in the trash. Best effort; harmless beside others who do the same. */
 void object_store_empty_trash(const struct cache_layout *layout);
 

@@ -382,6 +382,24 @@ static void another_inode_is_not_set_aside(void **state)
     assert_int_equal(store_count(fixture, CACHE_PLACE_QUARANTINE), 0);
 }
 
+/* Who met damage comes late: somebody has set it aside and fetched it anew. */
+static void what_is_sound_by_now_is_not_set_aside_as_damaged(void **state)
+{
+    const struct store_fixture *fixture = *state;
+    struct error err = ERROR_INIT;
+
+    store_publish(fixture);
+    temp_dir_write(fixture->dir, "cache/objects/" STORE_NAME "/data", "x", 1);
+    assert_succeeds(object_store_quarantine_damaged(fixture->layout, STORE_NAME, NULL, &err));
+    assert_fails(ERROR_NOT_FOUND,
+                 object_store_quarantine_damaged(fixture->layout, STORE_NAME, NULL, &err));
+    store_publish(fixture);
+    assert_fails(ERROR_NOT_FOUND,
+                 object_store_quarantine_damaged(fixture->layout, STORE_NAME, NULL, &err));
+    assert_store_object_is_right(fixture);
+    assert_int_equal(store_count(fixture, CACHE_PLACE_QUARANTINE), 1);
+}
+
 static void one_object_of_a_name_is_kept_aside(void **state)
 {
     const struct store_fixture *fixture = *state;
@@ -459,6 +477,7 @@ int main(void)
         store_test(what_is_set_aside_is_kept_but_not_served),
         store_test(an_object_that_is_open_is_set_aside),
         store_test(another_inode_is_not_set_aside),
+        store_test(what_is_sound_by_now_is_not_set_aside_as_damaged),
         store_test(one_object_of_a_name_is_kept_aside),
         store_test(what_is_no_directory_is_set_aside),
         store_test(the_trash_takes_whatever_is_in_it_and_follows_no_link),
