@@ -149,6 +149,14 @@ stress_tests() { # PRESET SECONDS [OPTION...]
         --seconds "$seconds" "$@"
 }
 
+soak_tests() { # PRESET SECONDS
+    /usr/bin/python3 tests/soak/run.py --glancefs "build/$1/src/cli/glancefs" --seconds "$2"
+}
+
+leak_tests() { # PRESET
+    /usr/bin/python3 tests/leaks/run.py --glancefs "build/$1/src/cli/glancefs"
+}
+
 systemd_tests() { # PRESET
     /usr/bin/python3 tests/systemd/run.py --glancefs "build/$1/src/cli/glancefs"
 }
@@ -226,6 +234,8 @@ else
     after $release "crash mount release" crash_mount_tests release
     after $release "crash cache release" crash_cache_tests release
     after $release "stress release" stress_tests release 60
+    after $release "soak release" soak_tests release 60
+    after $release "leaks release" leak_tests release
     after $release "systemd" systemd_tests release
     after $release "packaging" packaging_tests release
     after $release "mount release" mount_tests release --memory
