@@ -39,8 +39,10 @@ static int check_answer(const struct http_response *response, const char *id, st
     if (response->status != 404 || err->kind != ERROR_NOT_FOUND)
         return error_prefix(err, "secret %s", id);
     if (response->body != NULL && strstr(response->body, NO_PAYLOAD_WORDS) != NULL)
-        return error_set(err, ERROR_KEY_REJECTED, "secret %s has no payload", id);
-    return error_set(err, ERROR_NO_KEY, "secret %s does not exist", id);
+        (void)error_set(err, ERROR_KEY_REJECTED, "secret %s has no payload", id);
+    else
+        (void)error_set(err, ERROR_NO_KEY, "secret %s does not exist", id);
+    return http_response_name(response, err);
 }
 
 static int ask(struct key_manager *manager, const char *path, const struct http_request *request,
@@ -67,9 +69,13 @@ static int get_metadata(struct key_manager *manager, const char *secret_id, stru
         check_answer(&response, secret_id, err) < 0)
         return -1;
     if (json_document_parse(response.body == NULL ? "" : response.body, response.body_size,
-                            &document, err) < 0)
-        return error_prefix(err, SERVICE_NAME ": metadata of secret %s", secret_id);
-    return secret_metadata_from_json(document, secret_id, ret, err);
+                            &document, err) < 0) {
+        (void)error_prefix(err, SERVICE_NAME ": metadata of secret %s", secret_id);
+        return http_response_name(&response, err);
+    }
+    if (secret_metadata_from_json(document, secret_id, ret, err) < 0)
+        return http_response_name(&response, err);
+    return 0;
 }
 
 static int get_payload(struct key_manager *manager, const char *secret_id, struct cancel *cancel,
@@ -86,16 +92,19 @@ static int get_payload(struct key_manager *manager, const char *secret_id, struc
     secret_path(secret_id, "/payload", path);
     if (ask(manager, path, &request, cancel, &response, err) < 0) {
         if (err->kind == ERROR_TOO_LARGE)
-            return error_set(err, ERROR_KEY_REJECTED,
-                             "the payload of secret %s is over the limit of %zu bytes", secret_id,
-                             LIMIT_SECRET_BYTES);
-        return -1;
+            (void)error_set(err, ERROR_KEY_REJECTED,
+                            "the payload of secret %s is over the limit of %zu bytes", secret_id,
+                            LIMIT_SECRET_BYTES);
+        return http_response_name(&response, err);
     }
     if (check_answer(&response, secret_id, err) < 0)
         return -1;
     /* Barbican answers 204 for a payload that it took although it was no base64. */
-    if (response.status == 204 || response.secret == NULL)
-        return error_set(err, ERROR_KEY_REJECTED, "secret %s has an empty payload", secret_id);
+    if (response.status == 204 || response.secret == NULL ||
+        secure_buffer_size(response.secret) == 0) {
+        (void)error_set(err, ERROR_KEY_REJECTED, "secret %s has an empty payload", secret_id);
+        return http_response_name(&response, err);
+    }
     *ret = steal(&response.secret);
     return 0;
 }
@@ -185,8 +194,10 @@ static int store(struct key_manager *manager, const struct secret_metadata *meta
     if (ask(manager, SECRETS_PATH, &request, cancel, &response, err) < 0 ||
         http_response_check(&response, SERVICE_NAME, err) < 0)
         return error_prefix(err, "store a secret");
-    if (take_reference(&response, ret_id, err) < 0)
-        return error_prefix(err, SERVICE_NAME ": new secret");
+    if (take_reference(&response, ret_id, err) < 0) {
+        (void)error_prefix(err, SERVICE_NAME ": new secret");
+        return http_response_name(&response, err);
+    }
     return 0;
 }
 
@@ -194,9 +205,8 @@ static int store(struct key_manager *manager, const struct secret_metadata *meta
 
 static int change_consumer(struct key_manager *manager, enum http_method method,
                            const char *secret_id, const struct secret_consumer *consumer,
-                           struct cancel *cancel, int *ret_status, struct error *err)
+                           struct cancel *cancel, struct http_response *response, struct error *err)
 {
-    CLEANUP(http_response_clear) struct http_response response = HTTP_RESPONSE_INIT;
     CLEANUP(json_object_put) struct json_object *document = json_object_new_object();
     struct http_request request = {.method = method, .is_repeatable = true};
     char path[PATH_BYTES];
@@ -211,11 +221,11 @@ static int change_consumer(struct key_manager *manager, enum http_method method,
     if (request.body == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     secret_path(secret_id, "/consumers", path);
-    *ret_status = 0;
-    if (ask(manager, path, &request, cancel, &response, err) < 0)
+    if (ask(manager, path, &request, cancel, response, err) < 0) {
+        response->status = 0;
         return -1;
-    *ret_status = response.status;
-    return check_answer(&response, secret_id, err);
+    }
+    return check_answer(response, secret_id, err);
 }
 
 /* A Barbican from before microversion 1.1 does not know the path, something before it may let no POST
@@ -230,17 +240,26 @@ static int explain_absence(struct key_manager *manager, const char *secret_id,
     return error_set(err, ERROR_UNSUPPORTED, "this " SERVICE_NAME " takes no consumers of secrets");
 }
 
+static bool may_lack_consumers(const struct http_response *response, const struct error *err)
+{
+    const int status = response->status;
+
+    return status == 404 ||
+           (status >= 400 && status < 500 && status != 429 && err->kind == ERROR_UNAVAILABLE);
+}
+
 static int add_consumer(struct key_manager *manager, const char *secret_id,
                         const struct secret_consumer *consumer, struct cancel *cancel,
                         struct error *err)
 {
-    int status = 0;
+    CLEANUP(http_response_clear) struct http_response response = HTTP_RESPONSE_INIT;
 
-    if (change_consumer(manager, HTTP_POST, secret_id, consumer, cancel, &status, err) == 0)
+    if (change_consumer(manager, HTTP_POST, secret_id, consumer, cancel, &response, err) == 0)
         return 0;
-    if (status == 404 ||
-        (status >= 400 && status < 500 && status != 429 && err->kind == ERROR_UNAVAILABLE))
-        return explain_absence(manager, secret_id, cancel, err);
+    if (!may_lack_consumers(&response, err))
+        return -1;
+    if (explain_absence(manager, secret_id, cancel, err) < 0 && err->kind == ERROR_UNSUPPORTED)
+        return http_response_name(&response, err);
     return -1;
 }
 
@@ -250,11 +269,11 @@ static int remove_consumer(struct key_manager *manager, const char *secret_id,
                            const struct secret_consumer *consumer, struct cancel *cancel,
                            struct error *err)
 {
-    int status = 0;
+    CLEANUP(http_response_clear) struct http_response response = HTTP_RESPONSE_INIT;
 
-    if (change_consumer(manager, HTTP_DELETE, secret_id, consumer, cancel, &status, err) == 0)
+    if (change_consumer(manager, HTTP_DELETE, secret_id, consumer, cancel, &response, err) == 0)
         return 0;
-    if (status != 404 || err->kind == ERROR_NO_KEY)
+    if (response.status != 404 || err->kind == ERROR_NO_KEY)
         return -1;
     (void)explain_absence(manager, secret_id, cancel, err);
     return err->kind == ERROR_UNSUPPORTED ? error_set(err, ERROR_NO_KEY, "no consumers") : -1;

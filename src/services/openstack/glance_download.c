@@ -86,16 +86,19 @@ static int explain_no_data(const struct transfer *transfer, struct error *err)
 static int judge_answer(struct transfer *transfer, const struct http_response *response,
                         struct error *err)
 {
-    if (response->status == 204)
-        return explain_no_data(transfer, err);
+    if (response->status == 204) {
+        (void)explain_no_data(transfer, err);
+        return http_response_name(response, err);
+    }
     if (glance_check(response, image_record_id(transfer->record), err) == 0)
         return 0;
     /* A store that cannot start in the middle, or whose file ends before. */
     if (transfer->position > 0 && (response->status == 400 || response->status == 416)) {
         transfer->refuses_ranges = true;
-        return error_set(err, ERROR_UNAVAILABLE,
-                         "image %s: " GLANCE_NAME " cannot go on at byte %" PRIu64,
-                         image_record_id(transfer->record), transfer->position);
+        (void)error_set(err, ERROR_UNAVAILABLE,
+                        "image %s: " GLANCE_NAME " cannot go on at byte %" PRIu64,
+                        image_record_id(transfer->record), transfer->position);
+        return http_response_name(response, err);
     }
     return -1;
 }

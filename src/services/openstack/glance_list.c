@@ -153,8 +153,10 @@ static int list_page(struct listing *listing, struct error *err)
         http_response_clear(&response);
         listing->page_size /= 2;
     }
-    if (take_page(listing, &response, err) < 0)
-        return error_prefix(err, GLANCE_NAME ": list of images");
+    if (take_page(listing, &response, err) < 0) {
+        (void)error_prefix(err, GLANCE_NAME ": list of images");
+        return http_response_name(&response, err);
+    }
     enlarge_page(listing);
     return 0;
 }

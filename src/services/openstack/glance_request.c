@@ -16,8 +16,10 @@ int glance_check(const struct http_response *response, const char *id, struct er
     if (response->status >= 200 && response->status < 300)
         return 0;
     (void)service_refusal(response, GLANCE_NAME, err);
-    if (response->status == 404 && err->kind == ERROR_NOT_FOUND)
-        return error_set(err, ERROR_NOT_FOUND, "image %s does not exist", id);
+    if (response->status == 404 && err->kind == ERROR_NOT_FOUND) {
+        (void)error_set(err, ERROR_NOT_FOUND, "image %s does not exist", id);
+        return http_response_name(response, err);
+    }
     return error_prefix(err, "image %s", id);
 }
 
@@ -27,11 +29,14 @@ int glance_take_record(const struct http_response *response, const char *id,
     CLEANUP(image_record_unref) struct image_record *record = NULL;
 
     if (image_record_parse(response->body == NULL ? "" : response->body, response->body_size,
-                           &record, err) < 0)
-        return error_prefix(err, GLANCE_NAME ": record of image %s", id == NULL ? "?" : id);
-    if (id != NULL && strcmp(image_record_id(record), id) != 0)
-        return error_set(err, ERROR_INVALID, GLANCE_NAME " answered with another image than %s",
-                         id);
+                           &record, err) < 0) {
+        (void)error_prefix(err, GLANCE_NAME ": record of image %s", id == NULL ? "?" : id);
+        return http_response_name(response, err);
+    }
+    if (id != NULL && strcmp(image_record_id(record), id) != 0) {
+        (void)error_set(err, ERROR_INVALID, GLANCE_NAME " answered with another image than %s", id);
+        return http_response_name(response, err);
+    }
     *ret = steal(&record);
     return 0;
 }

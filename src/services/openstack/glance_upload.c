@@ -198,8 +198,10 @@ int glance_update(struct openstack_session *session, const char *id,
     if (glance_take_record(&response, id, &record, err) < 0)
         return nonsense(err);
     /* Glance answers 200 and forgets the change when the upload ends. */
-    if (image_record_status(record) == IMAGE_STATUS_SAVING)
-        return error_set(err, ERROR_BUSY, "image %s is being saved", id);
+    if (image_record_status(record) == IMAGE_STATUS_SAVING) {
+        (void)error_set(err, ERROR_BUSY, "image %s is being saved", id);
+        return http_response_name(&response, err);
+    }
     return 0;
 }
 
@@ -228,10 +230,14 @@ static int judge_upload(struct openstack_session *session, const char *id,
 {
     if (glance_check(response, id, err) == 0)
         return 0;
-    if (response->status == 410 && err->kind == ERROR_NOT_FOUND)
-        return error_set(err, ERROR_NOT_FOUND, "image %s was deleted during its upload", id);
-    if (response->status == 409)
-        return explain_conflict(session, id, cancel, err);
+    if (response->status == 410 && err->kind == ERROR_NOT_FOUND) {
+        (void)error_set(err, ERROR_NOT_FOUND, "image %s was deleted during its upload", id);
+        return http_response_name(response, err);
+    }
+    if (response->status == 409) {
+        (void)explain_conflict(session, id, cancel, err);
+        return http_response_name(response, err);
+    }
     /* Glance looks into bytes that are called bare: ciphertext is not what disk_format says. */
     if (response->status == 415 && err->kind == ERROR_INVALID)
         return error_prefix(err, "its container_format and disk_format do not allow ciphertext");

@@ -221,6 +221,12 @@ static int check_request(const struct http_request *request, struct error *err)
     return 0;
 }
 
+/* Not what a sink or a source failed with. */
+static bool is_about_answer(const struct error *err)
+{
+    return err->kind == ERROR_INVALID || err->kind == ERROR_TOO_LARGE;
+}
+
 int http_perform(struct http_client *client, const struct http_request *request,
                  struct cancel *cancel, struct http_response *response, struct error *err)
 {
@@ -243,8 +249,14 @@ int http_perform(struct http_client *client, const struct http_request *request,
     case HTTP_STOPPED:
         return -1;
     case HTTP_BROKEN:
+        (void)error_prefix(err, "%s", request->service);
+        (void)http_response_name(response, err);
+        return response->request_id[0] != '\0'
+                   ? -1
+                   : http_error_name_request(err, performance.request_id);
     case HTTP_FAILED:
     default:
-        return error_prefix(err, "%s", request->service);
+        (void)error_prefix(err, "%s", request->service);
+        return is_about_answer(err) ? http_response_name(response, err) : -1;
     }
 }

@@ -90,6 +90,9 @@ struct http_request {
     bool is_repeatable;         /* sending it twice does no harm */
 };
 
+/** Room for the request id of an answer, with its NUL. */
+#define HTTP_NAMED_REQUEST_BYTES 64
+
 /** What came back. Start from HTTP_RESPONSE_INIT, end with http_response_clear. */
 struct http_response {
     int status;                   /* of the last answer */
@@ -97,10 +100,10 @@ struct http_response {
     size_t body_size;             /* without that NUL */
     uint64_t downloaded;          /* bytes that went to the sink, also when the call failed */
     struct secure_buffer *secret; /* the body of a 2xx, if has_secret_answer; maybe of size 0 */
-    struct secure_buffer *subject_token; /* X-Subject-Token; NULL without */
-    char request_id[64];                 /* x-openstack-request-id; empty without */
-    char content_type[64];               /* without parameters; empty without */
-    bool is_quiet;                       /* the body must not be quoted */
+    struct secure_buffer *subject_token;       /* X-Subject-Token; NULL without */
+    char request_id[HTTP_NAMED_REQUEST_BYTES]; /* x-openstack-request-id; empty without */
+    char content_type[64];                     /* without parameters; empty without */
+    bool is_quiet;                             /* the body must not be quoted */
 };
 
 #define HTTP_RESPONSE_INIT                                                                         \
@@ -140,6 +143,13 @@ int http_perform(struct http_client *client, const struct http_request *request,
  */
 int http_response_error(const struct http_response *response, const char *service,
                         struct error *err);
+
+/** Ends the message of *err with the request id of the answer that it is about, unless that is in it
+ *  already or there was none. For errors that are not http_response_error's. Returns -1. */
+int http_response_name(const struct http_response *response, struct error *err);
+
+/** The same of any request id, of fewer than HTTP_NAMED_REQUEST_BYTES; may be empty. */
+int http_error_name_request(struct error *err, const char *request_id);
 
 /** 0 for a status of 200 to 299, else http_response_error. */
 int http_response_check(const struct http_response *response, const char *service,

@@ -210,9 +210,32 @@ int http_response_error(const struct http_response *response, const char *servic
     char reason[REASON_BYTES];
 
     read_reason(response, reason);
+    /* The reason comes last: where a message is too long, that is what is cut. */
     return error_set(err, http_status_error_kind(response->status), "%s answered %d%s%s%s%s%s",
-                     service, response->status, *reason == '\0' ? "" : ": ", reason,
-                     has_id ? " (request " : "", response->request_id, has_id ? ")" : "");
+                     service, response->status, has_id ? " (request " : "", response->request_id,
+                     has_id ? ")" : "", *reason == '\0' ? "" : ": ", reason);
+}
+
+int http_response_name(const struct http_response *response, struct error *err)
+{
+    return http_error_name_request(err, response->request_id);
+}
+
+int http_error_name_request(struct error *err, const char *request_id)
+{
+    char suffix[HTTP_NAMED_REQUEST_BYTES + sizeof " (request )"];
+    size_t length = strlen(err->message);
+    size_t size;
+
+    if (*request_id == '\0' || strstr(err->message, request_id) != NULL)
+        return -1;
+    size = (size_t)snprintf(suffix, sizeof suffix, " (request %s)", request_id);
+    if (length + size >= sizeof err->message)
+        length = sizeof err->message - size - 1;
+    while (length > 0 && ((unsigned char)err->message[length] & 0xc0) == 0x80)
+        length--;
+    (void)memcpy(err->message + length, suffix, size + 1);
+    return -1;
 }
 
 int http_response_check(const struct http_response *response, const char *service,

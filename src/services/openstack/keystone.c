@@ -84,12 +84,12 @@ static const char *first_of(const char *one, const char *other)
 static int explain_refusal(const struct credentials *credentials, struct error *err)
 {
     if (credentials_are_application_credential(credentials))
-        return error_prefix(err, "application credential %.70s: wrong secret, expired or unknown",
+        return error_prefix(err, "application credential %.40s: wrong secret, expired or unknown",
                             first_of(credentials->application_credential_id,
                                      credentials->application_credential_name));
     return error_prefix(
         err,
-        "user %.60s in project %.60s: wrong password, unknown, disabled, or without "
+        "user %.30s in project %.30s: wrong password, unknown, disabled, or without "
         "a role there",
         first_of(credentials->username, credentials->user_id),
         first_of(credentials->project_name, credentials->project_id));
@@ -141,8 +141,10 @@ static int ask(struct keystone *keystone, struct cancel *cancel, struct token **
     if (http_perform(keystone->http, &request, cancel, &response, err) < 0 ||
         judge_answer(keystone, &response, err) < 0)
         return -1;
-    if (token_read(&response, keystone->credentials, asked_at_ns, ret, err) < 0)
-        return error_prefix(err, SERVICE);
+    if (token_read(&response, keystone->credentials, asked_at_ns, ret, err) < 0) {
+        (void)error_prefix(err, SERVICE);
+        return http_response_name(&response, err);
+    }
     return 0;
 }
 

@@ -39,7 +39,7 @@ static void a_refusal_is_told_in_the_services_own_words(void **state)
         char expected[128];
 
         refuse(404, cases[i].body, &err);
-        (void)snprintf(expected, sizeof expected, "Glance answered 404%s (request req-7)",
+        (void)snprintf(expected, sizeof expected, "Glance answered 404 (request req-7)%s",
                        cases[i].message);
         assert_string_equal(err.message, expected);
         assert_int_equal(err.kind, ERROR_NOT_FOUND);
