@@ -90,7 +90,8 @@ DEFINE_CLEANUP(struct image_listing, image_listing_free)
 
 /**
  * Attributes of the image `name`, listed or not; from memory when they are not older than
- * `record_ttl`, the image is open or the image service does not answer. Any thread; may wait.
+ * `record_ttl`, the image is open or the image service does not answer. Any thread; may wait, but for
+ * what is remembered only for a moment (view/record_refresh.h).
  *
  * ERROR_NOT_FOUND: `name` is no UUID (the image service is not asked), no image, not active, or
  * not encrypted. ERROR_DENIED: deactivated. ERROR_UNSUPPORTED names another encryption format.

@@ -11,6 +11,7 @@
 #include "view/ownership.h"
 #include "view/plaintext.h"
 #include "view/read_stream.h"
+#include "view/record_refresh.h"
 #include "view/status.h"
 #include "view/stream_registry.h"
 #include "view/verified_image.h"
@@ -25,6 +26,7 @@ struct image_index {
     uint64_t started_ns;
     struct view_counters counters;
     struct attribute_cache *attributes;
+    struct record_refresh *refresh; /* for look-ups of what is remembered */
     struct signature_policy *signatures;
     struct verified_images *verified;
     struct stream_registry *streams;
@@ -32,6 +34,9 @@ struct image_index {
     pthread_mutex_t mutex;              /* guards what follows; nothing else is locked inside */
     struct image_listing *last_listing; /* NULL before the first */
 };
+
+static int ask_for_record(void *context, const char *id, struct cancel *cancel,
+                          struct image_attributes *ret, struct error *err);
 
 int image_index_new(const struct image_index_parts *parts, struct image_index **ret,
                     struct error *err)
@@ -57,7 +62,8 @@ int image_index_new(const struct image_index_parts *parts, struct image_index **
         stream_registry_new(config->max_streams, &index->counters, parts->arena, &index->streams,
                             err) < 0 ||
         verified_images_new(&verified, &index->verified, err) < 0 ||
-        cancel_new(&index->no_wait, err) < 0)
+        cancel_new(&index->no_wait, err) < 0 ||
+        record_refresh_new(ask_for_record, index, &index->refresh, err) < 0)
         return -1;
     cancel_request(index->no_wait);
     *ret = steal(&index);
@@ -68,6 +74,7 @@ void image_index_free(struct image_index *index)
 {
     if (index == NULL)
         return;
+    record_refresh_free(index->refresh);
     stream_registry_free(index->streams);
     verified_images_free(index->verified);
     signature_policy_free(index->signatures);
@@ -157,6 +164,7 @@ int image_index_list(struct image_index *index, struct cancel *cancel, struct im
                      struct error *err)
 {
     CLEANUP(image_list_free) struct image_list *list = NULL;
+    const uint64_t begun_ns = clock_monotonic_ns();
     struct image_listing *listing;
 
     if (image_service_list(index->parts.cloud->images, cancel, &list, err) < 0)
@@ -166,6 +174,7 @@ int image_index_list(struct image_index *index, struct cancel *cancel, struct im
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     for (size_t i = 0; i < list->count; i++)
         add_to_listing(index, list->records[i], listing);
+    attribute_cache_miss_older(index->attributes, begun_ns);
     attribute_cache_prune(index->attributes);
     remember_listing(index, listing);
     *ret = listing;
@@ -218,11 +227,21 @@ static int fetch_record(struct image_index *index, const char *name, struct canc
     return 0;
 }
 
+static int ask_for_record(void *context, const char *id, struct cancel *cancel,
+                          struct image_attributes *ret, struct error *err)
+{
+    CLEANUP(image_record_unref) struct image_record *record = NULL;
+    struct image_index *index = context;
+
+    return fetch_record(index, id, cancel, &record, ret, err);
+}
+
 bool image_index_peek(struct image_index *index, const char *name, struct image_attributes *ret)
 {
     switch (attribute_cache_get(index->attributes, name, ret)) {
     case ATTRIBUTES_FRESH:
         return true;
+    case ATTRIBUTES_MISSED:
     case ATTRIBUTES_STALE:
         return stream_registry_is_open(index->streams, name);
     case ATTRIBUTES_UNKNOWN:
@@ -231,17 +250,29 @@ bool image_index_peek(struct image_index *index, const char *name, struct image_
     return false;
 }
 
+/* What a listing has shown to be gone, an outage does not bring back. */
+static bool was_not_missed(enum attribute_age age)
+{
+    return age == ATTRIBUTES_STALE || age == ATTRIBUTES_FRESH;
+}
+
 int image_index_lookup(struct image_index *index, const char *name, struct cancel *cancel,
                        struct image_attributes *ret, struct error *err)
 {
-    CLEANUP(image_record_unref) struct image_record *record = NULL;
-
-    if (image_index_peek(index, name, ret) ||
-        fetch_record(index, name, cancel, &record, ret, err) == 0)
+    if (image_index_peek(index, name, ret))
         return 0;
-    return is_outage(err) && attribute_cache_get(index->attributes, name, ret) != ATTRIBUTES_UNKNOWN
-               ? 0
-               : -1;
+    if (attribute_cache_get(index->attributes, name, ret) == ATTRIBUTES_UNKNOWN)
+        return ask_for_record(index, name, cancel, ret, err);
+    switch (record_refresh_start(index->refresh, name, cancel, ret, err)) {
+    case RECORD_REFRESH_DONE:
+        return 0;
+    case RECORD_REFRESH_LATE:
+        return cancel_check(cancel, err);
+    case RECORD_REFRESH_FAILED:
+        break;
+    }
+    return is_outage(err) && was_not_missed(attribute_cache_get(index->attributes, name, ret)) ? 0
+                                                                                               : -1;
 }
 
 /* The record as it is now. While nobody tells, the one that was given within record_ttl has to do, or
