@@ -37,9 +37,7 @@ int ciphertext_cache_verify(struct ciphertext_cache *cache, const struct cached_
 
     if (cache_context_may_change(cache, err) < 0)
         return -1;
-    /* A look is no use. */
-    if (object_store_open(cache->layout, object->name, object->last_used, &fd, &metadata, err) <
-        0) {
+    if (object_store_inspect(cache->layout, object->name, &fd, &metadata, err) < 0) {
         if (err->kind == ERROR_CORRUPT)
             cache_pass_quarantine_damaged(cache, object->name);
         return -1;

@@ -124,30 +124,49 @@ static int open_in(int dir_fd, const char *name, int *ret_fd, struct object_meta
     return 0;
 }
 
-int object_store_open(const struct cache_layout *layout, const char *name, int64_t now, int *ret_fd,
-                      struct object_metadata *ret_metadata, struct error *err)
+static int open_sound(const struct cache_layout *layout, const char *name, int *ret_dir,
+                      int *ret_fd, struct object_metadata *ret_metadata, struct error *err)
 {
     for (int turn = 0; turn < OPEN_TURNS; turn++) {
         CLEANUP(fd_close) int dir = -1;
         CLEANUP(fd_close) int fd = -1;
-        struct object_metadata metadata;
         int result;
 
         if (object_directory_open(layout, CACHE_PLACE_OBJECTS, name, &dir, err) < 0)
             return -1;
-        result = open_in(dir, name, &fd, &metadata, err);
+        result = open_in(dir, name, &fd, ret_metadata, err);
         /* Removed or replaced meanwhile: whatever was found says nothing. */
         if (!object_directory_is_at(dir, layout, CACHE_PLACE_OBJECTS, name))
             continue;
         if (result < 0)
             return error_prefix(err, "cache: objects/%s", name);
-        object_directory_touch(dir, now);
-        if (ret_metadata != NULL)
-            *ret_metadata = metadata;
+        *ret_dir = steal_fd(&dir);
         *ret_fd = steal_fd(&fd);
         return 0;
     }
     return error_set(err, ERROR_BUSY, "cache: objects/%s is being replaced", name);
+}
+
+int object_store_open(const struct cache_layout *layout, const char *name, int64_t now, int *ret_fd,
+                      struct object_metadata *ret_metadata, struct error *err)
+{
+    CLEANUP(fd_close) int dir = -1;
+    struct object_metadata metadata;
+
+    if (open_sound(layout, name, &dir, ret_fd, &metadata, err) < 0)
+        return -1;
+    object_directory_touch(dir, now);
+    if (ret_metadata != NULL)
+        *ret_metadata = metadata;
+    return 0;
+}
+
+int object_store_inspect(const struct cache_layout *layout, const char *name, int *ret_fd,
+                         struct object_metadata *ret_metadata, struct error *err)
+{
+    CLEANUP(fd_close) int dir = -1;
+
+    return open_sound(layout, name, &dir, ret_fd, ret_metadata, err);
 }
 
 static bool is_regular(int dir_fd, const char *name, uint64_t *ret_size)

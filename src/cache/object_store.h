@@ -36,6 +36,10 @@
 int object_store_open(const struct cache_layout *layout, const char *name, int64_t now, int *ret_fd,
                       struct object_metadata *ret_metadata, struct error *err);
 
+/** The same for who only looks: it is not used thereby. */
+int object_store_inspect(const struct cache_layout *layout, const char *name, int *ret_fd,
+                         struct object_metadata *ret_metadata, struct error *err);
+
 /** True when object_store_open would succeed, as far as names and size tell. Takes no lock. */
 bool object_store_has(const struct cache_layout *layout, const struct object_metadata *metadata);
 

@@ -102,6 +102,20 @@ static void the_last_use_is_the_time_of_the_metadata(void **state)
     }
 }
 
+static void an_object_that_is_only_inspected_is_not_used(void **state)
+{
+    const struct store_fixture *fixture = *state;
+    CLEANUP(fd_close) int fd = -1;
+    struct object_metadata metadata;
+    struct error err = ERROR_INIT;
+
+    store_publish(fixture);
+    assert_succeeds(object_store_inspect(fixture->layout, STORE_NAME, &fd, &metadata, &err));
+    assert_int_equal(metadata.size, STORE_SIZE);
+    assert_true(object_store_is_in_use(fixture->layout, CACHE_PLACE_OBJECTS, STORE_NAME));
+    assert_int_equal(status_of(fixture, CACHE_PLACE_OBJECTS, "meta.json").st_mtime, STORE_NOW);
+}
+
 static void an_object_of_unknown_size_has_one_when_it_is_complete(void **state)
 {
     struct store_fixture *fixture = *state;
@@ -462,6 +476,7 @@ int main(void)
         store_test(all_of_it_is_for_us_alone),
         store_test(what_was_never_fetched_is_not_found),
         store_test(the_last_use_is_the_time_of_the_metadata),
+        store_test(an_object_that_is_only_inspected_is_not_used),
         store_test(an_object_of_unknown_size_has_one_when_it_is_complete),
         store_test(an_empty_object_is_an_object),
         store_test(data_of_another_size_are_damage),
