@@ -89,6 +89,26 @@ static void a_repeatable_request_is_tried_again_after_every_kind_of_failure(void
     }
 }
 
+static void repetitions_are_counted(void **state)
+{
+    struct service_counters counters = {.retries = 0};
+    struct http_options options = HTTP_BED_OPTIONS;
+    const char *const answers[] = {BUSY, BUSY, FINE, FINE};
+    struct http_bed *bed = *state;
+    CLEANUP(http_response_clear) struct http_response response = HTTP_RESPONSE_INIT;
+    struct error err = ERROR_INIT;
+
+    options.counters = &counters;
+    http_client_free(bed->client);
+    bed->client = NULL;
+    assert_succeeds(http_client_new(&options, bed->arena, &bed->client, &err));
+    http_bed_script(bed, answers, 4);
+    assert_succeeds(perform(bed, true, &response, &err));
+    assert_int_equal(atomic_load(&counters.retries), 2);
+    assert_succeeds(perform(bed, true, &response, &err));
+    assert_int_equal(atomic_load(&counters.retries), 2);
+}
+
 /* "req-..." as the index-th request bears it. */
 static const char *request_id(struct http_bed *bed, size_t index)
 {
@@ -284,6 +304,7 @@ int main(void)
         cmocka_unit_test(what_the_service_asks_for_counts_up_to_its_cap),
         cmocka_unit_test(only_answers_that_may_change_are_worth_another_attempt),
         with_bed(a_repeatable_request_is_tried_again_after_every_kind_of_failure),
+        with_bed(repetitions_are_counted),
         with_bed(a_request_is_named_and_its_repetition_alike),
         with_bed(the_number_of_attempts_is_bounded_and_the_last_answer_counts),
         with_bed(what_is_not_repeatable_is_sent_once_also_on_a_connection_that_was_kept),
