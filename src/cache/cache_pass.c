@@ -54,10 +54,21 @@ static void set_damaged_aside(void *context, struct cache_object *object, uint64
     cache_pass_quarantine(cache, object->name, inode);
 }
 
+/* An open may last for weeks; the last use is its end. */
+static void note_use(void *context, const struct cache_object *object)
+{
+    const struct ciphertext_cache *cache = context;
+
+    object_store_touch(cache->layout, object->name, cache_context_now());
+}
+
 int cache_pass_open_reader(struct ciphertext_cache *cache, struct cache_finding *finding,
                            struct byte_source **ret, struct error *err)
 {
-    const struct damage_listener listener = {set_damaged_aside, cache, finding->inode};
+    const struct reader_listener listener = {.damaged = set_damaged_aside,
+                                             .closed = note_use,
+                                             .context = cache,
+                                             .inode = finding->inode};
 
     return cached_source_new(finding->object, steal(&finding->file), cache->blocks, listener, ret,
                              err);

@@ -2,6 +2,7 @@
 /* Objects that are followed while a pass over them goes on in the background. */
 #include "cache/cache_pass.h"
 #include "cache/object_feed.h"
+#include "cache/object_store.h"
 
 #include <stdlib.h>
 
@@ -40,6 +41,17 @@ static void leave_transfer(void *context)
 
     if (slot_table_leave(&transfer->cache->slots, &transfer->turn))
         free_transfer(transfer);
+}
+
+/* A follower was a reader, too: his object was used until now, if it is complete. */
+static void leave_as_follower(void *context)
+{
+    const struct transfer *transfer = context;
+    char name[CACHE_OBJECT_NAME_BYTES];
+
+    cache_object_name(transfer->record, name);
+    object_store_touch(transfer->cache->layout, name, cache_context_now());
+    leave_transfer(context);
 }
 
 /* Ends the turn and the job: `object` was obtained, or `err` (not NULL) says why not. */
@@ -150,7 +162,7 @@ int ciphertext_cache_follow(struct ciphertext_cache *cache, struct image_record 
         return -1;
     if (transfer == NULL)
         return 0;
-    const struct follower_listener listener = {.left = leave_transfer, .context = transfer};
+    const struct follower_listener listener = {.left = leave_as_follower, .context = transfer};
     if (object_feed_follow(transfer->feed, listener, ret, err) == 0)
         return 0;
     leave_transfer(transfer);

@@ -16,7 +16,7 @@ struct cached_source {
     struct cache_object *object;
     struct byte_source *file; /* unchecked bytes */
     struct checked_blocks *blocks;
-    struct damage_listener listener;
+    struct reader_listener listener;
     atomic_bool may_wait;
     atomic_bool looks_ahead; /* once somebody asked for bytes at hand */
     pthread_mutex_t mutex;   /* guards what follows; nothing else is locked inside */
@@ -202,6 +202,7 @@ static void cached_free(struct byte_source *source)
 {
     struct cached_source *cached = (struct cached_source *)source;
 
+    cached->listener.closed(cached->listener.context, cached->object);
     drop_ahead(cached, cached->ahead);
     checked_blocks_put(cached->blocks, cached->last);
     if (atomic_fetch_sub(&cached->object->readers, 1) == 1)
@@ -224,7 +225,7 @@ static const struct byte_source_ops cached_ops = {
     .pread = cached_pread, .visit = cached_visit, .size = cached_size, .free = cached_free};
 
 int cached_source_new(struct cache_object *object, struct byte_source *file,
-                      struct checked_blocks *blocks, struct damage_listener listener,
+                      struct checked_blocks *blocks, struct reader_listener listener,
                       struct byte_source **ret, struct error *err)
 {
     struct cached_source *cached = calloc(1, sizeof *cached);

@@ -10,10 +10,12 @@
 #include "cache/checked_blocks.h"
 #include "glancefs/byte_source.h"
 
-/** Told when a block of `object` does not match any more, or cannot be read from the disk. Any
- *  thread. */
-struct damage_listener {
+/** Told of what becomes of a reader. Any thread. */
+struct reader_listener {
+    /* A block of `object` does not match any more, or cannot be read from the disk. */
     void (*damaged)(void *context, struct cache_object *object, uint64_t inode);
+    /* The reader of `object` is being freed. */
+    void (*closed)(void *context, const struct cache_object *object);
     void *context;
     uint64_t inode; /* of the reader's file, as its owner knows it; told along */
 };
@@ -23,7 +25,7 @@ struct damage_listener {
  * read from `file`, which it takes over, also on failure, through `blocks`, which it borrows.
  */
 int cached_source_new(struct cache_object *object, struct byte_source *file,
-                      struct checked_blocks *blocks, struct damage_listener listener,
+                      struct checked_blocks *blocks, struct reader_listener listener,
                       struct byte_source **ret, struct error *err);
 
 /** See ciphertext_cache_set_waiting. */

@@ -169,6 +169,15 @@ int object_store_inspect(const struct cache_layout *layout, const char *name, in
     return open_sound(layout, name, &dir, ret_fd, ret_metadata, err);
 }
 
+void object_store_touch(const struct cache_layout *layout, const char *name, int64_t now)
+{
+    CLEANUP(fd_close) int dir = -1;
+    struct error ignored = ERROR_INIT;
+
+    if (object_directory_open(layout, CACHE_PLACE_OBJECTS, name, &dir, &ignored) == 0)
+        object_directory_touch(dir, now);
+}
+
 static bool is_regular(int dir_fd, const char *name, uint64_t *ret_size)
 {
     struct stat status;

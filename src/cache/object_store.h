@@ -40,6 +40,10 @@ int object_store_open(const struct cache_layout *layout, const char *name, int64
 int object_store_inspect(const struct cache_layout *layout, const char *name, int *ret_fd,
                          struct object_metadata *ret_metadata, struct error *err);
 
+/** Says that the complete object `name` is used at `now`, in seconds since the epoch. Takes no lock.
+ *  Best effort. */
+void object_store_touch(const struct cache_layout *layout, const char *name, int64_t now);
+
 /** True when object_store_open would succeed, as far as names and size tell. Takes no lock. */
 bool object_store_has(const struct cache_layout *layout, const struct object_metadata *metadata);
 

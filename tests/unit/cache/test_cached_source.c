@@ -18,6 +18,7 @@
 /* What a reader reads through and tells. */
 struct damage {
     unsigned calls;
+    unsigned closed;
     const struct cache_object *object;
     struct checked_blocks *blocks; /* made with the first reader */
 };
@@ -34,6 +35,14 @@ static void note_damage(void *context, struct cache_object *object, uint64_t ino
     assert_int_equal(inode, INODE);
     damage->calls++;
     damage->object = object;
+}
+
+static void note_close(void *context, const struct cache_object *object)
+{
+    struct damage *damage = context;
+
+    assert_string_equal(object->name, "name");
+    damage->closed++;
 }
 
 static struct cache_object *object_of(struct secure_arena *arena, const uint8_t *bytes, size_t size)
@@ -54,7 +63,7 @@ static struct cache_object *object_of(struct secure_arena *arena, const uint8_t 
 static struct byte_source *reader_of(struct cache_object *object, struct byte_source *file,
                                      struct damage *damage)
 {
-    const struct damage_listener listener = {note_damage, damage, INODE};
+    const struct reader_listener listener = {note_damage, note_close, damage, INODE};
     struct byte_source *source = NULL;
     struct error err = ERROR_INIT;
 
@@ -81,6 +90,19 @@ static void the_reader_keeps_the_object_alive(void **state)
     assert_int_equal(got, 100);
     assert_memory_equal(buffer, bytes + MIB - 50, 100);
     assert_int_equal(damage.calls, 0);
+}
+
+static void the_end_of_a_reader_is_told(void **state)
+{
+    CLEANUP(memory_free) uint8_t *bytes = pseudo_random_bytes(1, SIZE);
+    struct cache_object *object = object_of(*state, bytes, SIZE);
+    CLEANUP(damage_clear) struct damage damage = {0};
+    struct byte_source *source = reader_of(object, memory_source_new(bytes, SIZE, NULL), &damage);
+
+    cache_object_unref(object);
+    assert_int_equal(damage.closed, 0);
+    byte_source_free(source);
+    assert_int_equal(damage.closed, 1);
 }
 
 static void a_sequential_reader_checks_each_block_once(void **state)
@@ -239,6 +261,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_reader_keeps_the_object_alive),
+        cmocka_unit_test(the_end_of_a_reader_is_told),
         cmocka_unit_test(a_sequential_reader_checks_each_block_once),
         cmocka_unit_test(a_reader_of_bytes_at_hand_looks_ahead_and_gets_it_right),
         cmocka_unit_test(damage_is_told_and_nothing_is_given_out),

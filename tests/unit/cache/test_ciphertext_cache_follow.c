@@ -13,8 +13,11 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static const struct pass_key no_key;
@@ -302,6 +305,47 @@ static void a_verified_object_is_given_as_it_is(void **state)
     assert_source_is(source, fixture->bytes, fixture->size);
 }
 
+/* Makes the object one that was used last when the epoch began. */
+static void forget_use(struct cache_fixture *fixture)
+{
+    const struct timespec times[2] = {{0}, {0}};
+    CLEANUP(memory_free) char *data = cache_fixture_object(fixture, fixture->record);
+    CLEANUP(memory_free) char *metadata = NULL;
+
+    assert_true(asprintf(&metadata, "%.*s/meta.json", (int)(strlen(data) - strlen("/data")), data) >
+                0);
+    assert_int_equal(utimensat(AT_FDCWD, metadata, times, 0), 0);
+}
+
+static int64_t last_use(struct cache_fixture *fixture)
+{
+    CLEANUP(cached_object_list_free) struct cached_object_list *objects = NULL;
+    struct error err = ERROR_INIT;
+
+    assert_succeeds(ciphertext_cache_list(fixture->cache, &objects, &err));
+    assert_int_equal(objects->count, 1);
+    return objects->objects[0].last_used;
+}
+
+/* An image may be open for weeks: it is in use until it is closed, not when it was opened. */
+static void an_object_is_used_until_its_readers_leave(void **state)
+{
+    struct cache_fixture *fixture = *state;
+    const int64_t before = time(NULL);
+    struct byte_source *follower = follow(fixture);
+    struct byte_source *reader;
+
+    assert_int_equal(read_to_end(fixture, follower), ERROR_NONE);
+    reader = cache_fixture_source(fixture);
+    forget_use(fixture);
+    byte_source_free(follower);
+    assert_in_range(last_use(fixture), before, time(NULL));
+    forget_use(fixture);
+    assert_int_equal(last_use(fixture), 0);
+    byte_source_free(reader);
+    assert_in_range(last_use(fixture), before, time(NULL));
+}
+
 /* Whoever may not wait gets what is known, also while somebody else has the turn, or nothing. */
 static void a_known_object_opens_beside_a_pass(void **state)
 {
@@ -440,6 +484,7 @@ int main(void)
         test(a_copy_on_disk_is_followed_while_it_is_hashed),
         test(a_damaged_copy_on_disk_is_removed),
         test(a_verified_object_is_given_as_it_is),
+        test(an_object_is_used_until_its_readers_leave),
         test(a_known_object_opens_beside_a_pass),
         test(an_observer_sees_the_pass_and_can_refuse_it),
         test(an_observer_that_is_not_needed_is_freed),
