@@ -33,7 +33,7 @@ import workers  # noqa: E402
 from bed import Bed, Failure, check, equal, mounted_below, same_bytes  # noqa: E402
 from place import LocalPlace, OpenstackPlace, Place  # noqa: E402
 from runner import our_daemons, slowness  # noqa: E402
-from write_bed import status_of  # noqa: E402
+from write_bed import part_of, sealed_in_cache, status_of  # noqa: E402
 
 QUIET_SECONDS = 90
 MOST_TOLD = 5
@@ -90,6 +90,14 @@ def every_image_is_read(place: Place) -> None:
                     raise
 
 
+def drop_unsealed(place: Place) -> None:
+    """What nobody could remove while services failed would be kept, with its memory, until it was idle for long."""
+    for image in place.unsealed + [one.image for one in place.pending if not one.is_sealed]:
+        if image not in sealed_in_cache(place.bed):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(part_of(place.bed, image))
+
+
 def uploads_end(place: Place) -> None:
     """Each that was sealed is sent, after an outage at the latest by the daemon's next attempt."""
     listed = json.loads(subprocess.run(place.command("uploads", "list", "--json"), check=True,
@@ -134,6 +142,7 @@ def nothing_runs(place: Place) -> None:
 def quiet(place: Place, report: Report) -> None:
     """The faults are over."""
     name = place.name
+    report.check(f"{name}: what was not sealed can be removed", lambda: drop_unsealed(place))
     report.check(f"{name}: no sealed write is lost", lambda: uploads_end(place))
     report.check(f"{name}: every image can be read when the faults are over", lambda: every_image_is_read(place))
     found = place.status()["cache"]

@@ -283,8 +283,9 @@ class Workers:
             os.pwrite(file.fileno(), bytes([byte[0] ^ 1 << dice.randrange(8)]), at)
 
     def kill(self, dice: random.Random) -> None:
+        """Mostly with SIGKILL, and the first time always."""
         time.sleep(dice.uniform(2, 6))
-        if dice.random() < 0.8:
+        if dice.random() < 0.8 or not self.ledger.counts["fault kill -9"]:
             with self.ledger.during("kill -9", *MOUNT_IS_GONE):
                 self.place.kill()
                 time.sleep(dice.uniform(0, 0.5))
