@@ -64,13 +64,34 @@ bool object_directory_is_at(int dir_fd, const struct cache_layout *layout, enum 
 }
 
 /* O_NONBLOCK so that a FIFO in our place cannot hang us; it means nothing to a regular file. */
-int object_directory_open_data(int dir_fd, int flags, int *ret_fd, struct error *err)
+static int try_open_data(int dir_fd, int flags)
 {
-    CLEANUP(fd_close)
-    int fd = openat(dir_fd, OBJECT_DATA, flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-                    S_IRUSR | S_IWUSR);
+    return openat(dir_fd, OBJECT_DATA, flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+                  S_IRUSR | S_IWUSR);
+}
+
+/* Gives us back the access to our own file that somebody took from us with chmod(1). Only we may enter
+ * the directory: what we looked at is what we change. */
+static bool regain_access(int dir_fd)
+{
     struct stat status;
 
+    return fstatat(dir_fd, OBJECT_DATA, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISREG(status.st_mode) && status.st_uid == geteuid() &&
+           fchmodat(dir_fd, OBJECT_DATA, S_IRUSR | S_IWUSR, 0) == 0;
+}
+
+int object_directory_open_data(int dir_fd, int flags, int *ret_fd, struct error *err)
+{
+    CLEANUP(fd_close) int fd = try_open_data(dir_fd, flags);
+    struct stat status;
+
+    if (fd < 0 && errno == EACCES) {
+        if (regain_access(dir_fd))
+            fd = try_open_data(dir_fd, flags);
+        if (fd < 0)
+            return error_set(err, ERROR_CORRUPT, "cache: the object's data are closed to us");
+    }
     if (fd < 0 && is_of_wrong_kind(errno))
         return error_set(err, ERROR_CORRUPT, "cache: the object's data are no file");
     if (fd < 0 || fstat(fd, &status) < 0)

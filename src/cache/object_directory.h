@@ -30,7 +30,7 @@ bool object_directory_is_at(int dir_fd, const struct cache_layout *layout, enum 
                             const char *name);
 
 /** Opens the data with open(2)'s `flags` and mode 0600; the caller owns *ret_fd. ERROR_NOT_FOUND;
- *  ERROR_CORRUPT when it is no regular file. */
+ *  ERROR_CORRUPT when it is no regular file, or closed to us: our own is opened to us again first. */
 int object_directory_open_data(int dir_fd, int flags, int *ret_fd, struct error *err);
 
 /** True while the directory's data is the file `data_fd`. */

@@ -89,9 +89,10 @@ static int check_complete(int dir_fd, int data_fd, const char *name, struct obje
     struct stat status;
 
     if (object_directory_read_metadata(dir_fd, name, ret, err) < 0)
-        return err->kind == ERROR_NOT_FOUND || err->kind == ERROR_UNSUPPORTED
+        return err->kind == ERROR_NOT_FOUND || err->kind == ERROR_UNSUPPORTED ||
+                       err->errnum == EACCES
                    ? error_set(err, ERROR_CORRUPT,
-                               "the metadata are missing, or not of this version")
+                               "the metadata are missing, closed to us or not of this version")
                    : object_directory_blame_disk(err);
     if (fstat(data_fd, &status) < 0)
         return error_set_errno(err, errno, "stat");

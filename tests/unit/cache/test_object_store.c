@@ -1,14 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cache/object_store.h"
 
+#include "cache/object_directory.h"
 #include "store_fixture.h"
 #include "support/testing.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
 #define OTHER_NAME "99999999-8888-4777-a666-555555555555." STORE_SHA256
+
+int __real_openat64(int dir_fd, const char *name, int flags, ...);
+int __wrap_openat64(int dir_fd, const char *name, int flags, ...);
+
+/* The kernel lets root open everything; the tests are to find the same whoever runs them. */
+int __wrap_openat64(int dir_fd, const char *name, int flags, ...)
+{
+    struct stat status;
+    va_list arguments;
+    mode_t mode;
+
+    va_start(arguments, flags);
+    mode = va_arg(arguments, mode_t);
+    va_end(arguments);
+    if (fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0 || S_ISLNK(status.st_mode) ||
+        (status.st_mode & S_IRUSR) != 0)
+        return __real_openat64(dir_fd, name, flags, mode);
+    errno = EACCES;
+    return -1;
+}
 
 static int open_object(const struct store_fixture *fixture, int *ret_fd, struct error *err)
 {
@@ -223,6 +246,44 @@ static void undo_the_link(const struct store_fixture *fixture, const char *path)
 
     assert_int_equal(unlink(path), 0);
     assert_int_equal(rename(target, path), 0);
+}
+
+static void data_that_chmod_closed_to_us_are_read(void **state)
+{
+    const struct store_fixture *fixture = *state;
+    CLEANUP(memory_free)
+    char *path = store_path(fixture, CACHE_PLACE_OBJECTS, STORE_NAME, OBJECT_DATA);
+
+    store_publish(fixture);
+    assert_int_equal(chmod(path, 0), 0);
+    assert_store_object_is_right(fixture);
+    assert_int_equal(status_of(fixture, CACHE_PLACE_OBJECTS, "data").st_mode & ALLPERMS, 0600);
+}
+
+static void data_that_chmod_closed_to_us_are_discarded(void **state)
+{
+    const struct store_fixture *fixture = *state;
+    CLEANUP(memory_free)
+    char *path = store_path(fixture, CACHE_PLACE_OBJECTS, STORE_NAME, OBJECT_DATA);
+    struct error err = ERROR_INIT;
+
+    store_publish(fixture);
+    assert_int_equal(chmod(path, 0), 0);
+    assert_succeeds(object_store_discard(fixture->layout, CACHE_PLACE_OBJECTS, STORE_NAME, &err));
+    assert_int_equal(store_count(fixture, CACHE_PLACE_OBJECTS), 0);
+}
+
+static void metadata_that_are_closed_to_us_are_damage(void **state)
+{
+    const struct store_fixture *fixture = *state;
+    CLEANUP(memory_free)
+    char *path = store_path(fixture, CACHE_PLACE_OBJECTS, STORE_NAME, OBJECT_METADATA);
+    struct error err = ERROR_INIT;
+
+    store_publish(fixture);
+    assert_int_equal(chmod(path, 0), 0);
+    assert_damaged(fixture);
+    assert_succeeds(object_store_quarantine_damaged(fixture->layout, STORE_NAME, NULL, &err));
 }
 
 static void links_are_not_followed(void **state)
@@ -483,6 +544,9 @@ int main(void)
         store_test(metadata_that_are_not_right_are_damage),
         store_test(metadata_of_a_download_are_damage_in_an_object),
         store_test(another_objects_files_are_damage),
+        store_test(data_that_chmod_closed_to_us_are_read),
+        store_test(data_that_chmod_closed_to_us_are_discarded),
+        store_test(metadata_that_are_closed_to_us_are_damage),
         store_test(links_are_not_followed),
         store_test(what_is_no_file_is_damage),
         store_test(what_is_discarded_is_gone_and_its_data_are_removed_later),
