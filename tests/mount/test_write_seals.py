@@ -281,7 +281,8 @@ def writing_the_image_itself_without_a_declared_size_is_refused_with_advice(bed)
     check(os.strerror(errno.EDESTADDRREQ) in answer.stderr.decode(), f"cp says {answer.stderr!r}")
     raises(errno.EDESTADDRREQ, lambda: os.open(target, os.O_WRONLY), "open")
     raises(errno.EDESTADDRREQ, lambda: os.open(target, os.O_RDWR | os.O_TRUNC), "open to truncate")
-    lines = [line for line in bed.log_text().splitlines() if image in line]
+    lines = [line for line in bed.log_text().splitlines()
+             if image in line and "warning: open" in line]
     check(lines, "the log does not name the image")
     for word in (".part", "user.glancefs.size", "commit=close"):
         check(word in lines[0], f"the log does not say {word!r}: {lines[0]!r}")
