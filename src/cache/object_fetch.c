@@ -19,6 +19,9 @@
 /* Who only looks whether data are in use holds their lock for a moment. */
 #define READER_WAIT_NS NANOSECONDS_PER_SECOND
 
+/* A directory, and a file in it. */
+#define BEGIN_BYTES (64 * KIB)
+
 /* A download in hand. */
 struct download {
     const struct object_fetch *fetch;
@@ -103,6 +106,7 @@ static int make_pass(struct download *download, struct cancel *cancel, struct gm
     struct byte_sink *sink;
     int result;
 
+    download->partial->lost = 0;
     if (new_verifier(download, &verifier, err) < 0)
         return -1;
     sink = object_verifier_sink(verifier);
@@ -158,19 +162,33 @@ static bool is_unseen(const struct object_fetch *fetch)
     return fetch->observer == NULL && fetch->feed == NULL;
 }
 
-/* What an earlier download left may be what is wrong: without it, once. */
+/* A disk that took the bytes but could not keep them is as full as one that refuses them. For whoever
+ * fetches next, when this one cannot be repeated. */
+static bool has_made_room(const struct download *download, struct cancel *cancel, struct error *err)
+{
+    return err->kind == ERROR_NO_SPACE && download->partial->lost > 0 &&
+           cache_space_make_room(download->fetch->space, download->partial->lost, time(NULL),
+                                 cancel, err) == 0;
+}
+
+/* Repeated as long as that makes a difference. What an earlier download left may be what is wrong:
+ * then without it, once. */
 static int make_passes(struct download *download, struct cancel *cancel,
                        struct gmac_table **ret_tags, struct error *err)
 {
-    const bool may_repeat = download->partial->present > 0 && is_unseen(download->fetch);
-    int result = make_pass(download, cancel, ret_tags, err);
+    bool is_resumed = download->partial->present > 0;
 
-    if (result == 0 || !may_repeat || download->verdict != OBJECT_MISMATCH)
-        return result;
-    *err = (struct error)ERROR_INIT;
-    if (object_store_restart(download->partial, err) < 0)
-        return -1;
-    return make_pass(download, cancel, ret_tags, err);
+    while (make_pass(download, cancel, ret_tags, err) < 0) {
+        const bool is_spoilt = is_resumed && download->verdict == OBJECT_MISMATCH;
+
+        if ((!is_spoilt && !has_made_room(download, cancel, err)) || !is_unseen(download->fetch))
+            return -1;
+        *err = (struct error)ERROR_INIT;
+        if (object_store_restart(download->partial, err) < 0)
+            return -1;
+        is_resumed = false;
+    }
+    return 0;
 }
 
 /* The published data, whose lock is a reader's by now; followers are readers, too. */
@@ -208,6 +226,19 @@ static int run(struct download *download, struct cancel *cancel, struct fetched_
     return 0;
 }
 
+/* A disk may be too full for the first two names already. */
+static int begin(const struct object_fetch *fetch, const struct object_metadata *metadata,
+                 struct cancel *cancel, struct partial_object **ret, struct error *err)
+{
+    while (object_store_begin(fetch->layout, metadata, cancel, ret, err) < 0) {
+        if (err->kind != ERROR_NO_SPACE ||
+            cache_space_make_room(fetch->space, BEGIN_BYTES, time(NULL), cancel, err) < 0)
+            return -1;
+        *err = (struct error)ERROR_INIT;
+    }
+    return 0;
+}
+
 int object_fetch_run(const struct object_fetch *fetch, struct cancel *cancel,
                      struct fetched_object *ret, struct error *err)
 {
@@ -216,7 +247,7 @@ int object_fetch_run(const struct object_fetch *fetch, struct cancel *cancel,
 
     object_metadata_of(fetch->record, &download.metadata);
     if (object_verifier_can_prove(&download.metadata, fetch->require_hash, err) < 0 ||
-        object_store_begin(fetch->layout, &download.metadata, cancel, &partial, err) < 0)
+        begin(fetch, &download.metadata, cancel, &partial, err) < 0)
         return -1;
     download.partial = partial;
     return run(&download, cancel, ret, err);

@@ -88,7 +88,12 @@ static int open_files(const struct cache_layout *layout, struct partial_object *
     if (object_directory_open(layout, CACHE_PLACE_PARTIAL, partial->name, &partial->dir_fd, err) <
         0)
         return -1;
-    return object_directory_open_data(partial->dir_fd, O_RDWR | O_CREAT, &partial->data_fd, err);
+    if (object_directory_open_data(partial->dir_fd, O_RDWR | O_CREAT, &partial->data_fd, err) == 0)
+        return 0;
+    /* Who makes room must not take an empty directory for some, and the next turn make it again. */
+    if (err->kind == ERROR_NO_SPACE)
+        (void)unlinkat(place, partial->name, AT_REMOVEDIR);
+    return -1;
 }
 
 /* One turn; *ret_done is false when there has to be another one. */
@@ -278,13 +283,14 @@ int object_store_restart(struct partial_object *partial, struct error *err)
 /* --- the end --- */
 
 /* Pages that could not be written may read well as long as they are in memory. */
-static int sync_data(struct partial_object *partial, struct error *err)
+static int sync_data(struct partial_object *partial, uint64_t size, struct error *err)
 {
     struct error ignored = ERROR_INIT;
 
     if (fdatasync(partial->data_fd) == 0)
         return 0;
     (void)error_set_errno(err, errno, "cache: partial/%s: fdatasync", partial->name);
+    partial->lost = size;
     (void)object_store_restart(partial, &ignored);
     return -1;
 }
@@ -344,7 +350,7 @@ int object_store_publish(const struct cache_layout *layout, struct partial_objec
     int result;
 
     if (complete_metadata(partial, metadata, now, &complete, err) < 0 ||
-        sync_data(partial, err) < 0 || write_metadata(partial, &complete, err) < 0)
+        sync_data(partial, complete.size, err) < 0 || write_metadata(partial, &complete, err) < 0)
         return -1;
     object_directory_touch(partial->dir_fd, now);
     if (cache_layout_lock(layout, cancel, &lock, err) < 0 ||

@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
 
 /* Bytes after which write-back of those before is started. */
@@ -98,21 +97,12 @@ static int publish(const struct partial_sink *partial, struct cancel *cancel, st
                                 err);
 }
 
-/* False when the bytes could not be made durable, and were given up for that. */
-static bool has_all(const struct partial_sink *partial)
-{
-    struct stat status;
-
-    return fstat(partial->parts.partial->data_fd, &status) == 0 &&
-           (uint64_t)status.st_size == partial->position;
-}
-
 static int partial_commit(struct byte_sink *sink, struct cancel *cancel, struct error *err)
 {
     const struct partial_sink *partial = (struct partial_sink *)sink;
 
     while (publish(partial, cancel, err) < 0) {
-        if (err->kind != ERROR_NO_SPACE || !has_all(partial) ||
+        if (err->kind != ERROR_NO_SPACE || partial->parts.partial->lost > 0 ||
             make_room(partial, PUBLISH_BYTES, cancel, err) < 0)
             return -1;
         *err = (struct error)ERROR_INIT;
