@@ -3,7 +3,7 @@
 import leak_scan
 from bed import check, equal
 from leak_scan import Secrets
-from registry import test
+from registry import test, test_with
 from secret_image import read_in_every_way, secret_image, write_and_seal
 
 CALLS = ",".join(f"?{name}" for name in
@@ -24,7 +24,7 @@ def finish(bed, log):
     pid = bed.daemon.pid
     equal(bed.stop(limit=60), 0, "the daemon's exit code")
     bed.wait_for(lambda: f"{pid} +++ exited with 0 +++" in
-                 log.read_bytes()[-2000:].decode(errors="replace"), 20, "the end of the trace")
+                 log.read_bytes()[-2000:].decode(errors="replace"), 120, "the end of the trace")
 
 
 def goes_to_fuse_only(bed, *options):
@@ -39,12 +39,12 @@ def goes_to_fuse_only(bed, *options):
     equal(leak_scan.in_trace(Secrets(key=secret.payload), log), {}, "where the key went")
 
 
-@test
+@test_with(limit=240)
 def plaintext_goes_to_no_descriptor_but_the_fuse_device(bed):
     goes_to_fuse_only(bed)
 
 
-@test
+@test_with(limit=240)
 def plaintext_that_arrives_goes_to_no_descriptor_but_the_fuse_device(bed):
     goes_to_fuse_only(bed, "-o", "verify=stream,log_level=debug")
 
