@@ -80,6 +80,10 @@
 #define READER_WAIT_NS NANOSECONDS_PER_SECOND
 #define REMOVER_WAIT_NS (2 * NANOSECONDS_PER_MILLISECOND)
 
+/* Directories in each other that the trash is rid of, itself included; each takes a descriptor or two
+ * while they are emptied. */
+#define TRASH_DEPTH 16
+
 /* --- reading --- */
 
 /* What an object that has its place is to be. */
@@ -338,33 +342,31 @@ static bool is_dots(const char *name)
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-/* Removes a directory of files; deeper than that nothing of ours goes. */
-static void remove_directory(int parent_fd, const char *name, int dir_fd)
+static int open_directory(int parent_fd, const char *name)
+{
+    return openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* Empties a directory; one of ours holds files, but it was somebody else's hand that put more there. */
+static void empty_directory(int dir_fd, unsigned depth)
 {
     CLEANUP(closedir) DIR *directory = cache_directory_stream(dir_fd);
     const struct dirent *entry;
 
-    while (directory != NULL && (entry = readdir(directory)) != NULL)
-        if (!is_dots(entry->d_name) && unlinkat(dir_fd, entry->d_name, 0) < 0)
-            (void)unlinkat(dir_fd, entry->d_name, AT_REMOVEDIR);
-    (void)unlinkat(parent_fd, name, AT_REMOVEDIR);
+    while (directory != NULL && (entry = readdir(directory)) != NULL) {
+        CLEANUP(fd_close) int inner = -1;
+
+        if (is_dots(entry->d_name) || unlinkat(dir_fd, entry->d_name, 0) == 0)
+            continue;
+        if (depth > 1)
+            inner = open_directory(dir_fd, entry->d_name);
+        if (inner >= 0)
+            empty_directory(inner, depth - 1);
+        (void)unlinkat(dir_fd, entry->d_name, AT_REMOVEDIR);
+    }
 }
 
 void object_store_empty_trash(const struct cache_layout *layout)
 {
-    const int trash = layout->place_fds[CACHE_PLACE_TRASH];
-    CLEANUP(closedir) DIR *directory = cache_directory_stream(trash);
-    struct error ignored = ERROR_INIT;
-    const struct dirent *entry;
-
-    while (directory != NULL && (entry = readdir(directory)) != NULL) {
-        CLEANUP(fd_close) int dir = -1;
-
-        if (is_dots(entry->d_name))
-            continue;
-        if (object_directory_open(layout, CACHE_PLACE_TRASH, entry->d_name, &dir, &ignored) == 0)
-            remove_directory(trash, entry->d_name, dir);
-        else
-            (void)unlinkat(trash, entry->d_name, 0);
-    }
+    empty_directory(layout->place_fds[CACHE_PLACE_TRASH], TRASH_DEPTH);
 }

@@ -527,6 +527,28 @@ static void the_trash_takes_whatever_is_in_it_and_follows_no_link(void **state)
     assert_true(temp_dir_has(fixture->dir, "outside/file"));
 }
 
+static void the_trash_takes_directories_in_directories(void **state)
+{
+    const struct store_fixture *fixture = *state;
+    static const char *const directories[] = {"1", "1/2", "1/2/3", "1/2/3/4"};
+    CLEANUP(memory_free) char *link = store_path(fixture, CACHE_PLACE_TRASH, "1/2/3", "link");
+    CLEANUP(memory_free) char *outside = temp_dir_join(fixture->dir, "outside");
+
+    assert_int_equal(mkdir(outside, 0700), 0);
+    temp_dir_write(fixture->dir, "outside/file", "x", 1);
+    for (size_t i = 0; i < ELEMENTS_OF(directories); i++) {
+        CLEANUP(memory_free)
+        char *path = store_path(fixture, CACHE_PLACE_TRASH, directories[i], NULL);
+
+        assert_int_equal(mkdir(path, 0700), 0);
+    }
+    temp_dir_write(fixture->dir, "cache/trash/1/2/3/4/data", "x", 1);
+    assert_int_equal(symlink(outside, link), 0);
+    object_store_empty_trash(fixture->layout);
+    assert_int_equal(store_count(fixture, CACHE_PLACE_TRASH), 0);
+    assert_true(temp_dir_has(fixture->dir, "outside/file"));
+}
+
 #define store_test(name)                                                                           \
     cmocka_unit_test_setup_teardown(name, open_store_fixture, close_store_fixture)
 
@@ -560,6 +582,7 @@ int main(void)
         store_test(one_object_of_a_name_is_kept_aside),
         store_test(what_is_no_directory_is_set_aside),
         store_test(the_trash_takes_whatever_is_in_it_and_follows_no_link),
+        store_test(the_trash_takes_directories_in_directories),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
