@@ -147,6 +147,26 @@ static uint64_t whole_bytes(const struct object_metadata *metadata, uint64_t blo
     return whole - whole % block;
 }
 
+/* What a download asks for. */
+struct claim {
+    struct partial_object *partial;
+    const struct object_metadata *metadata; /* all of it; NULL: what follows */
+    uint64_t offset;
+    uint64_t size;
+};
+
+static uint64_t claim_bytes(const struct claim *claim, uint64_t block_bytes)
+{
+    return claim->metadata != NULL ? whole_bytes(claim->metadata, block_bytes) : claim->size;
+}
+
+static int grant(const struct claim *claim, struct error *err)
+{
+    return claim->metadata != NULL
+               ? object_store_grant(claim->partial, claim->metadata, err)
+               : object_store_extend(claim->partial, claim->offset, claim->size, err);
+}
+
 static int no_room(const struct cache_space *space, const struct survey *survey, uint64_t need,
                    uint64_t could_go, struct error *err)
 {
@@ -163,9 +183,8 @@ static int no_room(const struct cache_space *space, const struct survey *survey,
 }
 
 /* One pass. *ret_done: the room is granted; else something went, so there may be room next time. */
-static int try_reserve(struct cache_space *space, struct partial_object *partial,
-                       const struct object_metadata *metadata, int64_t now, struct cancel *cancel,
-                       bool *ret_done, struct error *err)
+static int try_reserve(struct cache_space *space, const struct claim *claim, int64_t now,
+                       struct cancel *cancel, bool *ret_done, struct error *err)
 {
     CLEANUP(survey_end) struct survey survey = SURVEY_INIT;
     struct cache_space_result removed = {0};
@@ -173,7 +192,7 @@ static int try_reserve(struct cache_space *space, struct partial_object *partial
 
     if (survey_begin(space, now, cancel, &survey, err) < 0)
         return -1;
-    need = whole_bytes(metadata, survey.state.block_bytes);
+    need = claim_bytes(claim, survey.state.block_bytes);
     excess = space_policy_excess(&space->limits, &survey.state, survey.list, need);
     if (excess > 0) {
         could_go = evictable(space, &survey, excess);
@@ -181,7 +200,7 @@ static int try_reserve(struct cache_space *space, struct partial_object *partial
         if (could_go < excess)
             return -1;
     } else {
-        *ret_done = object_store_grant(partial, metadata, err) == 0;
+        *ret_done = grant(claim, err) == 0;
         if (*ret_done || err->kind != ERROR_NO_SPACE)
             return *ret_done ? 0 : -1;
         /* The filesystem, or a quota, knows better. */
@@ -191,21 +210,38 @@ static int try_reserve(struct cache_space *space, struct partial_object *partial
     return removed.objects > 0 ? 0 : -1;
 }
 
+static int reserve(struct cache_space *space, const struct claim *claim, int64_t now,
+                   struct cancel *cancel, struct error *err)
+{
+    bool is_done = false;
+
+    while (!is_done) {
+        /* First of all: what others have moved there already need not be evicted again. */
+        object_store_empty_trash(space->layout);
+        if (try_reserve(space, claim, now, cancel, &is_done, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 int cache_space_reserve(struct cache_space *space, struct partial_object *partial,
                         const struct object_metadata *metadata, int64_t now, struct cancel *cancel,
                         struct error *err)
 {
-    bool is_done = partial->is_granted;
+    const struct claim claim = {.partial = partial, .metadata = metadata};
 
-    if (is_done)
-        object_directory_touch(partial->dir_fd, now);
-    while (!is_done) {
-        /* First of all: what others have moved there already need not be evicted again. */
-        object_store_empty_trash(space->layout);
-        if (try_reserve(space, partial, metadata, now, cancel, &is_done, err) < 0)
-            return -1;
-    }
+    if (!partial->is_granted)
+        return reserve(space, &claim, now, cancel, err);
+    object_directory_touch(partial->dir_fd, now);
     return 0;
+}
+
+int cache_space_extend(struct cache_space *space, struct partial_object *partial, uint64_t offset,
+                       uint64_t size, int64_t now, struct cancel *cancel, struct error *err)
+{
+    const struct claim claim = {.partial = partial, .offset = offset, .size = size};
+
+    return reserve(space, &claim, now, cancel, err);
 }
 
 static int make_way(struct cache_space *space, uint64_t need, int64_t now, struct cancel *cancel,

@@ -32,11 +32,19 @@ int cache_space_look(const struct cache_layout *layout, struct space_state *ret,
  * One that is granted already is only marked as used.
  * `now` is in seconds since the epoch. ERROR_NO_SPACE says how much is wanted, allowed and in use;
  * then nothing was evicted when even all of it would not have been enough. Of an object whose size
- * is not known nothing is reserved: it meets a full disk while it is written.
+ * is not known next to nothing is reserved: cache_space_extend does it while it is written.
  */
 int cache_space_reserve(struct cache_space *space, struct partial_object *partial,
                         const struct object_metadata *metadata, int64_t now, struct cancel *cancel,
                         struct error *err);
+
+/**
+ * Reserves the `size` bytes from `offset` on for a download whose size is not known, as
+ * cache_space_reserve does. Where the filesystem cannot allocate them others do not know of them before
+ * they are written.
+ */
+int cache_space_extend(struct cache_space *space, struct partial_object *partial, uint64_t offset,
+                       uint64_t size, int64_t now, struct cancel *cancel, struct error *err);
 
 /**
  * The disk turned out to be full, or a quota spent: evicts until `need` bytes more are free than now,

@@ -78,6 +78,16 @@ int object_store_begin(const struct cache_layout *layout, const struct object_me
 int object_store_grant(struct partial_object *partial, const struct object_metadata *metadata,
                        struct error *err);
 
+/**
+ * Allocates `size` bytes from `offset` on, of an object whose size is not known, where the filesystem can.
+ * Locked, as above. What lies behind the data in the end is to be given back (object_store_trim).
+ */
+int object_store_extend(struct partial_object *partial, uint64_t offset, uint64_t size,
+                        struct error *err);
+
+/** Gives back what is allocated behind the data. Best effort. */
+void object_store_trim(struct partial_object *partial);
+
 /** Drops all bytes that are present; they were not right, or of another image. What was granted stays
  *  granted, but is allocated no more. */
 int object_store_restart(struct partial_object *partial, struct error *err);

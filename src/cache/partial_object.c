@@ -230,30 +230,42 @@ static int write_metadata(const struct partial_object *partial,
 }
 
 /* Where the filesystem cannot, the metadata alone reserve it. */
-static int allocate(const struct partial_object *partial, uint64_t size, struct error *err)
+static int allocate(const struct partial_object *partial, uint64_t offset, uint64_t size,
+                    struct error *err)
 {
     int result;
 
     if (size == OBJECT_SIZE_UNKNOWN || size == 0)
         return 0;
-    if (size > INT64_MAX)
+    if (size > INT64_MAX || offset > INT64_MAX - size)
         return error_set(err, ERROR_NO_SPACE, "cache: %" PRIu64 " bytes never fit", size);
     do
-        result = fallocate(partial->data_fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size);
+        result = fallocate(partial->data_fd, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)size);
     while (result < 0 && errno == EINTR);
     if (result < 0 && errno != EOPNOTSUPP && errno != ENOSYS)
         return error_set_errno(err, errno, "cache: reserve %" PRIu64 " bytes", size);
     return 0;
 }
 
-/* Gives back what lies behind the data, and says no longer that more will come. */
-static void take_back_grant(struct partial_object *partial)
+int object_store_extend(struct partial_object *partial, uint64_t offset, uint64_t size,
+                        struct error *err)
+{
+    return allocate(partial, offset, size, err);
+}
+
+void object_store_trim(struct partial_object *partial)
 {
     struct stat status;
 
-    (void)unlinkat(partial->dir_fd, OBJECT_METADATA, 0);
     if (fstat(partial->data_fd, &status) == 0 && ftruncate(partial->data_fd, status.st_size) < 0)
         return; /* It was allocated, and stays so until the download goes on or goes. */
+}
+
+/* And says no longer that more will come. */
+static void take_back_grant(struct partial_object *partial)
+{
+    (void)unlinkat(partial->dir_fd, OBJECT_METADATA, 0);
+    object_store_trim(partial);
 }
 
 int object_store_grant(struct partial_object *partial, const struct object_metadata *metadata,
@@ -263,7 +275,7 @@ int object_store_grant(struct partial_object *partial, const struct object_metad
 
     unfinished.fetched_at = 0;
     if (write_metadata(partial, &unfinished, err) < 0 ||
-        allocate(partial, metadata->size, err) < 0) {
+        allocate(partial, 0, metadata->size, err) < 0) {
         if (!partial->is_granted)
             take_back_grant(partial);
         return -1;

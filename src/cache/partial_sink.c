@@ -15,11 +15,16 @@
 /* Metadata and directories when the object is published. */
 #define PUBLISH_BYTES (64 * KIB)
 
+/* Of an object of unknown size as much is reserved again as has come, within these. */
+#define LEAST_STEP_BYTES ((uint64_t)MIB)
+#define MOST_STEP_BYTES ((uint64_t)64 * MIB)
+
 struct partial_sink {
     struct byte_sink sink;
     struct partial_sink_parts parts;
     uint64_t position;     /* bytes that have passed */
     uint64_t written_back; /* from here on nobody told the disk yet */
+    uint64_t reserved;     /* up to here there is room, when the size is not known */
 };
 
 static bool is_out_of_space(int errnum)
@@ -63,12 +68,44 @@ static size_t pass_over(struct partial_sink *partial, size_t size)
     return passed;
 }
 
+static uint64_t step_bytes(uint64_t present, uint64_t least)
+{
+    uint64_t step = present > LEAST_STEP_BYTES ? present : LEAST_STEP_BYTES;
+
+    if (step > MOST_STEP_BYTES)
+        step = MOST_STEP_BYTES;
+    return step > least ? step : least;
+}
+
+/* What has no size could not be reserved beforehand, but is to keep the limits all the same. */
+static int reserve_ahead(struct partial_sink *partial, uint64_t size, struct cancel *cancel,
+                         struct error *err)
+{
+    const struct partial_sink_parts *parts = &partial->parts;
+    const uint64_t position = partial->position;
+    uint64_t step = step_bytes(position, size);
+
+    if (parts->metadata->size != OBJECT_SIZE_UNKNOWN || position + size <= partial->reserved)
+        return 0;
+    while (cache_space_extend(parts->space, parts->partial, position, step, time(NULL), cancel,
+                              err) < 0) {
+        if (err->kind != ERROR_NO_SPACE || step == size)
+            return -1;
+        *err = (struct error)ERROR_INIT;
+        step = size; /* It may be the end. */
+    }
+    partial->reserved = position + step;
+    return 0;
+}
+
 static int partial_write(struct byte_sink *sink, const void *bytes, size_t size,
                          struct cancel *cancel, struct error *err)
 {
     struct partial_sink *partial = (struct partial_sink *)sink;
     size_t done = pass_over(partial, size);
 
+    if (done < size && reserve_ahead(partial, size - done, cancel, err) < 0)
+        return -1;
     while (done < size) {
         ssize_t result;
 
@@ -101,6 +138,8 @@ static int partial_commit(struct byte_sink *sink, struct cancel *cancel, struct 
 {
     const struct partial_sink *partial = (struct partial_sink *)sink;
 
+    if (partial->reserved > partial->position)
+        object_store_trim(partial->parts.partial);
     while (publish(partial, cancel, err) < 0) {
         if (err->kind != ERROR_NO_SPACE || partial->parts.partial->lost > 0 ||
             make_room(partial, PUBLISH_BYTES, cancel, err) < 0)
@@ -112,7 +151,10 @@ static int partial_commit(struct byte_sink *sink, struct cancel *cancel, struct 
 
 static void partial_abort(struct byte_sink *sink)
 {
-    (void)sink;
+    const struct partial_sink *partial = (struct partial_sink *)sink;
+
+    if (partial->reserved > partial->position)
+        object_store_trim(partial->parts.partial);
 }
 
 static void partial_free(struct byte_sink *sink)
@@ -133,6 +175,7 @@ int partial_sink_new(const struct partial_sink_parts *parts, struct byte_sink **
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     partial->sink.ops = &ops;
     partial->parts = *parts;
+    partial->reserved = parts->partial->present;
     *ret = &partial->sink;
     return 0;
 }

@@ -223,6 +223,56 @@ static void bytes_that_found_no_room_are_fetched_again_when_there_is_some(void *
     assert_int_equal(fake_image_service_bytes(bed->images), 2 * SIZE);
 }
 
+/* --- an image that does not tell its size --- */
+
+static struct image_record *record_without_size(void)
+{
+    static const char text[] = "{\"id\": \"" IMAGE_ID "\", \"status\": \"active\"}";
+    struct image_record *record = NULL;
+    struct error err = ERROR_INIT;
+
+    assert_succeeds(image_record_parse(text, sizeof text - 1, &record, &err));
+    return record;
+}
+
+static void an_object_of_unknown_size_keeps_max_size(void **state)
+{
+    struct bed *bed = *state;
+    const uint64_t one_object = SIZE + (uint64_t)2 * OBJECT_OVERHEAD;
+    CLEANUP(image_record_unref) struct image_record *record = record_without_size();
+    struct error err = ERROR_INIT;
+
+    bed->fixture->space.limits.max_size.bytes = one_object;
+    assert_succeeds(fetch_record(bed, record, NULL, &err));
+    assert_false(space_fixture_has(bed->fixture, CACHE_PLACE_OBJECTS, 1));
+    /* Nothing stays reserved. */
+    assert_true(space_fixture_sum(bed->fixture->layout) <= one_object);
+}
+
+static void an_object_of_unknown_size_keeps_min_free(void **state)
+{
+    struct bed *bed = *state;
+    CLEANUP(image_record_unref) struct image_record *record = record_without_size();
+    struct error err = ERROR_INIT;
+
+    space_fixture_set_disk(bed->fixture, 3 * SIZE);
+    bed->fixture->space.limits.min_free.bytes = (uint64_t)3 * SIZE / 2;
+    assert_succeeds(fetch_record(bed, record, NULL, &err));
+    assert_false(space_fixture_has(bed->fixture, CACHE_PLACE_OBJECTS, 1));
+}
+
+static void an_object_of_unknown_size_that_is_too_large_is_no_space(void **state)
+{
+    struct bed *bed = *state;
+    CLEANUP(image_record_unref) struct image_record *record = record_without_size();
+    struct error err = ERROR_INIT;
+
+    bed->fixture->space.limits.max_size.bytes = SIZE - 1;
+    assert_fails(ERROR_NO_SPACE, fetch_record(bed, record, NULL, &err));
+    assert_message_has("max_size");
+    assert_nothing_partial(bed);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, open_bed, close_bed)
 
 int main(void)
@@ -231,6 +281,9 @@ int main(void)
         test(a_disk_too_full_to_begin_on_evicts),
         test(a_disk_that_stays_too_full_to_begin_on_is_no_space),
         test(bytes_that_found_no_room_are_fetched_again_when_there_is_some),
+        test(an_object_of_unknown_size_keeps_max_size),
+        test(an_object_of_unknown_size_keeps_min_free),
+        test(an_object_of_unknown_size_that_is_too_large_is_no_space),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
