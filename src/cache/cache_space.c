@@ -83,6 +83,7 @@ static int survey_begin(const struct cache_space *space, int64_t now, struct can
         object_store_list(space->layout, NULL, NULL, &ret->list, err) < 0 ||
         cache_space_look(space->layout, &ret->state, err) < 0)
         return -1;
+    space_policy_disbelieve(ret->list, ret->state.filesystem_bytes);
     space_policy_sort(ret->list, now);
     return 0;
 }

@@ -31,22 +31,33 @@ static int64_t last_use(const struct stored_object *object, int64_t now)
     return object->last_used < now ? object->last_used : now;
 }
 
+static int rank(const struct stored_object *object)
+{
+    switch (object->place) {
+    case CACHE_PLACE_QUARANTINE:
+        return 0;
+    case CACHE_PLACE_PARTIAL:
+        return 1;
+    case CACHE_PLACE_OBJECTS:
+    case CACHE_PLACE_TRASH:
+    case CACHE_PLACE_COUNT:
+        break;
+    }
+    return 2;
+}
+
 static int compare(const void *left, const void *right, void *context)
 {
     const struct stored_object *a = left;
     const struct stored_object *b = right;
     const int64_t now = *(const int64_t *)context;
-    const bool a_is_first = a->place == CACHE_PLACE_QUARANTINE;
-    const bool b_is_first = b->place == CACHE_PLACE_QUARANTINE;
     const int64_t a_used = last_use(a, now);
     const int64_t b_used = last_use(b, now);
 
-    if (a_is_first != b_is_first)
-        return a_is_first ? -1 : 1;
+    if (rank(a) != rank(b))
+        return rank(a) < rank(b) ? -1 : 1;
     if (a_used != b_used)
         return a_used < b_used ? -1 : 1;
-    if (a->place != b->place)
-        return a->place < b->place ? -1 : 1;
     return strcmp(a->name, b->name);
 }
 
@@ -57,6 +68,19 @@ void space_policy_sort(struct stored_object_list *list, int64_t now)
 }
 
 /* --- sums --- */
+
+void space_policy_disbelieve(struct stored_object_list *list, uint64_t filesystem_bytes)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        struct stored_object *object = &list->objects[i];
+
+        if (object->unallocated_bytes <= filesystem_bytes)
+            continue;
+        object->disk_bytes = subtract(object->disk_bytes, object->unallocated_bytes);
+        object->unallocated_bytes = 0;
+        object->last_used = INT64_MIN;
+    }
+}
 
 uint64_t space_policy_sum(const struct stored_object_list *list)
 {

@@ -24,10 +24,17 @@ struct space_state {
 uint64_t space_policy_limit_bytes(const struct cache_limit *limit, uint64_t filesystem_bytes);
 
 /**
- * Sorts `list` in the order in which objects may go: what is in quarantine, then objects and downloads
- * by last use, oldest first; a last use after `now` (the clock went back) counts as `now`.
+ * Sorts `list` in the order in which objects may go: what is in quarantine, then downloads (those in hand
+ * stay anyway, and the rest nobody reads), then objects, each by last use, oldest first; a last use
+ * after `now` (the clock went back) counts as `now`.
  */
 void space_policy_sort(struct stored_object_list *list, int64_t now);
+
+/**
+ * Takes back what downloads have reserved beyond the size of any file on this filesystem: nobody was
+ * granted that, so their metadata are damaged. They count as never used.
+ */
+void space_policy_disbelieve(struct stored_object_list *list, uint64_t filesystem_bytes);
 
 /** Bytes that all of `list` take or have reserved. Saturates. */
 uint64_t space_policy_sum(const struct stored_object_list *list);

@@ -58,7 +58,7 @@ static void assert_order(struct stored_object *objects, size_t count, const char
     assert_string_equal(order, expected);
 }
 
-static void the_least_recently_used_goes_first_and_quarantine_before_all(void **state)
+static void quarantine_goes_first_then_downloads_then_the_least_recently_used(void **state)
 {
     struct stored_object objects[] = {
         object("a", CACHE_PLACE_OBJECTS, 300, 1),       object("b", CACHE_PLACE_PARTIAL, 200, 1),
@@ -67,7 +67,7 @@ static void the_least_recently_used_goes_first_and_quarantine_before_all(void **
     };
 
     (void)state;
-    assert_order(objects, ELEMENTS_OF(objects), "ecfdba");
+    assert_order(objects, ELEMENTS_OF(objects), "ecfbda");
 }
 
 static void a_use_in_the_future_counts_as_now(void **state)
@@ -92,10 +92,10 @@ static void ties_are_broken_the_same_way_whatever_the_order(void **state)
     struct stored_object other[] = {one[3], one[2], one[1], one[0]};
 
     (void)state;
-    assert_order(one, ELEMENTS_OF(one), "abca");
-    assert_order(other, ELEMENTS_OF(other), "abca");
-    assert_int_equal(one[3].place, CACHE_PLACE_PARTIAL);
-    assert_int_equal(other[3].place, CACHE_PLACE_PARTIAL);
+    assert_order(one, ELEMENTS_OF(one), "aabc");
+    assert_order(other, ELEMENTS_OF(other), "aabc");
+    assert_int_equal(one[0].place, CACHE_PLACE_PARTIAL);
+    assert_int_equal(other[0].place, CACHE_PLACE_PARTIAL);
 }
 
 static void an_empty_list_needs_no_objects(void **state)
@@ -246,7 +246,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_limit_is_bytes_or_a_share_of_the_filesystem),
-        cmocka_unit_test(the_least_recently_used_goes_first_and_quarantine_before_all),
+        cmocka_unit_test(quarantine_goes_first_then_downloads_then_the_least_recently_used),
         cmocka_unit_test(a_use_in_the_future_counts_as_now),
         cmocka_unit_test(ties_are_broken_the_same_way_whatever_the_order),
         cmocka_unit_test(an_empty_list_needs_no_objects),
