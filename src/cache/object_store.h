@@ -57,7 +57,8 @@ struct partial_object {
         present; /* bytes that an earlier download left, from the first on; unproven. Not kept up
                          to date while the download goes on */
     bool is_granted; /* its space is reserved, see object_store_grant */
-    uint64_t lost;   /* bytes that publishing could not make durable, and gave up for that */
+    bool is_published;
+    uint64_t lost; /* bytes that publishing could not make durable, and gave up for that */
     char name[CACHE_OBJECT_NAME_BYTES];
 };
 
@@ -98,7 +99,8 @@ int object_store_restart(struct partial_object *partial, struct error *err);
  * the reader's shared lock, and may be taken out (steal_fd).
  *
  * On failure it is still a download; but an empty one, its bytes counted in `lost`, when they could not
- * be made durable. Only when the very last fsync fails the object is there nevertheless, and right.
+ * be made durable. Only when the very last fsync fails the object is there nevertheless, and right:
+ * is_published tells.
  * ERROR_CORRUPT when there are not as many bytes as the metadata say; ERROR_NOT_FOUND when somebody
  * removed the download by hand.
  */

@@ -368,6 +368,7 @@ int object_store_publish(const struct cache_layout *layout, struct partial_objec
     if (cache_layout_lock(layout, cancel, &lock, err) < 0 ||
         move_to_objects(layout, partial, err) < 0)
         return -1;
+    partial->is_published = true;
     /* Still under CACHE/lock, which a remover needs: only who waits to begin can come between. */
     (void)file_lock_take(partial->data_fd, LOCK_SH, READER_WAIT_NS, partial->name, NULL, &ignored);
     result = sync_places(layout, err);

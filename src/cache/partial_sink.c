@@ -141,11 +141,14 @@ static int partial_commit(struct byte_sink *sink, struct cancel *cancel, struct 
     if (partial->reserved > partial->position)
         object_store_trim(partial->parts.partial);
     while (publish(partial, cancel, err) < 0) {
+        if (err->kind == ERROR_NO_SPACE && partial->parts.partial->is_published)
+            break; /* It is there and right; a power cut makes a whole download of it at worst. */
         if (err->kind != ERROR_NO_SPACE || partial->parts.partial->lost > 0 ||
             make_room(partial, PUBLISH_BYTES, cancel, err) < 0)
             return -1;
         *err = (struct error)ERROR_INIT;
     }
+    *err = (struct error)ERROR_INIT;
     return 0;
 }
 

@@ -223,6 +223,19 @@ static void bytes_that_found_no_room_are_fetched_again_when_there_is_some(void *
     assert_int_equal(fake_image_service_bytes(bed->images), 2 * SIZE);
 }
 
+static void an_object_that_is_there_is_enough_on_a_full_disk(void **state)
+{
+    struct bed *bed = *state;
+    struct error err = ERROR_INIT;
+
+    fill_disk(CALL_SYNC_DIRECTORY, ENOSPC, true);
+    assert_succeeds(run(bed, &err));
+    assert_true(is_complete(bed));
+    assert_nothing_partial(bed);
+    assert_true(space_fixture_has(bed->fixture, CACHE_PLACE_OBJECTS, 1));
+    assert_int_equal(fake_image_service_bytes(bed->images), SIZE);
+}
+
 /* --- an image that does not tell its size --- */
 
 static struct image_record *record_without_size(void)
@@ -281,6 +294,7 @@ int main(void)
         test(a_disk_too_full_to_begin_on_evicts),
         test(a_disk_that_stays_too_full_to_begin_on_is_no_space),
         test(bytes_that_found_no_room_are_fetched_again_when_there_is_some),
+        test(an_object_that_is_there_is_enough_on_a_full_disk),
         test(an_object_of_unknown_size_keeps_max_size),
         test(an_object_of_unknown_size_keeps_min_free),
         test(an_object_of_unknown_size_that_is_too_large_is_no_space),
