@@ -17,6 +17,7 @@ struct entry {
     struct entry *next; /* of its bucket */
     struct image_attributes attributes;
     uint64_t received_ns;
+    bool is_missed;              /* by a listing since */
     struct image_record *record; /* NULL unless the entry stands in `recorded` */
     char *verified_content;      /* whose plaintext has verified_size bytes; NULL: none yet */
     uint64_t verified_size;
@@ -101,7 +102,14 @@ static void remove_entry(struct attribute_cache *cache, struct entry **link)
 
 static bool is_fresh(const struct attribute_cache *cache, const struct entry *entry)
 {
-    return clock_monotonic_ns() - entry->received_ns < cache->ttl_ns;
+    return !entry->is_missed && clock_monotonic_ns() - entry->received_ns < cache->ttl_ns;
+}
+
+static enum attribute_age age_of(const struct attribute_cache *cache, const struct entry *entry)
+{
+    if (entry->is_missed)
+        return ATTRIBUTES_MISSED;
+    return is_fresh(cache, entry) ? ATTRIBUTES_FRESH : ATTRIBUTES_STALE;
 }
 
 static void prune(struct attribute_cache *cache, bool also_verified)
@@ -202,6 +210,7 @@ void attribute_cache_put(struct attribute_cache *cache, struct image_record *rec
         apply_verified_size(entry, record, ret);
         entry->attributes = *ret;
         entry->received_ns = clock_monotonic_ns();
+        entry->is_missed = false;
         if (keep_record || entry->record != NULL)
             keep_record_of(cache, entry, record);
     }
@@ -218,7 +227,7 @@ enum attribute_age attribute_cache_get(struct attribute_cache *cache, const char
     entry = find(cache, id);
     if (entry != NULL) {
         *ret = entry->attributes;
-        age = is_fresh(cache, entry) ? ATTRIBUTES_FRESH : ATTRIBUTES_STALE;
+        age = age_of(cache, entry);
     }
     (void)pthread_mutex_unlock(&cache->mutex);
     return age;
@@ -291,6 +300,20 @@ void attribute_cache_drop(struct attribute_cache *cache, const char *id)
         link = &(*link)->next;
     if (*link != NULL)
         remove_entry(cache, link);
+    (void)pthread_mutex_unlock(&cache->mutex);
+}
+
+void attribute_cache_miss_older(struct attribute_cache *cache, uint64_t begun_ns)
+{
+    (void)pthread_mutex_lock(&cache->mutex);
+    for (size_t i = 0; i < BUCKETS; i++) {
+        for (struct entry *entry = cache->buckets[i]; entry != NULL; entry = entry->next) {
+            if (entry->received_ns >= begun_ns)
+                continue;
+            drop_record(cache, entry);
+            entry->is_missed = true;
+        }
+    }
     (void)pthread_mutex_unlock(&cache->mutex);
 }
 

@@ -24,6 +24,7 @@ struct attribute_cache;
 /** How old something remembered is. */
 enum attribute_age {
     ATTRIBUTES_UNKNOWN, /* not remembered */
+    ATTRIBUTES_MISSED,  /* a later listing did not name it: it may be gone */
     ATTRIBUTES_STALE,   /* older than record_ttl */
     ATTRIBUTES_FRESH,
 };
@@ -64,7 +65,15 @@ void attribute_cache_set_exact_size(struct attribute_cache *cache,
 /** Image `id` is gone. */
 void attribute_cache_drop(struct attribute_cache *cache, const char *id);
 
-/** Drops stale entries that no verification made valuable; after a listing. */
+/**
+ * A complete listing, begun at `begun_ns` (clock_monotonic_ns), was put in: what was received before
+ * is not in it. The image may be gone, or only not listed for us (os_hidden, shared), which nobody
+ * but the image service can tell: its record is forgotten, and its attributes are missed until it is
+ * put in again.
+ */
+void attribute_cache_miss_older(struct attribute_cache *cache, uint64_t begun_ns);
+
+/** Drops missed and stale entries that no verification made valuable; after a listing. */
 void attribute_cache_prune(struct attribute_cache *cache);
 
 #endif

@@ -250,8 +250,8 @@ bool image_index_peek(struct image_index *index, const char *name, struct image_
     return false;
 }
 
-/* What a listing has shown to be gone, an outage does not bring back. */
-static bool was_not_missed(enum attribute_age age)
+/* Though the image service does not answer, or not yet: not what a listing missed. */
+static bool may_be_shown(enum attribute_age age)
 {
     return age == ATTRIBUTES_STALE || age == ATTRIBUTES_FRESH;
 }
@@ -261,7 +261,7 @@ int image_index_lookup(struct image_index *index, const char *name, struct cance
 {
     if (image_index_peek(index, name, ret))
         return 0;
-    if (attribute_cache_get(index->attributes, name, ret) == ATTRIBUTES_UNKNOWN)
+    if (!may_be_shown(attribute_cache_get(index->attributes, name, ret)))
         return ask_for_record(index, name, cancel, ret, err);
     switch (record_refresh_start(index->refresh, name, cancel, ret, err)) {
     case RECORD_REFRESH_DONE:
@@ -271,8 +271,8 @@ int image_index_lookup(struct image_index *index, const char *name, struct cance
     case RECORD_REFRESH_FAILED:
         break;
     }
-    return is_outage(err) && was_not_missed(attribute_cache_get(index->attributes, name, ret)) ? 0
-                                                                                               : -1;
+    return is_outage(err) && may_be_shown(attribute_cache_get(index->attributes, name, ret)) ? 0
+                                                                                             : -1;
 }
 
 /* The record as it is now. While nobody tells, the one that was given within record_ttl has to do, or

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "view/attribute_cache.h"
 
+#include "base/clock.h"
 #include "support/testing.h"
 
 #include <stdio.h>
@@ -218,6 +219,45 @@ static void a_stale_record_is_the_last_one_until_it_is_forgotten(void **state)
     assert_int_equal(attribute_cache_get(cache, IMAGE_ID, &attributes), ATTRIBUTES_STALE);
 }
 
+static void what_a_listing_misses_is_neither_fresh_nor_the_last(void **state)
+{
+    struct image_attributes attributes;
+
+    put(*state, "\"size\": 1000, " HASH_A);
+    set_exact_size(*state, "\"size\": 1000, " HASH_A, 777);
+    attribute_cache_miss_older(*state, UINT64_MAX);
+    assert_null(attribute_cache_last_record(*state, IMAGE_ID));
+    attribute_cache_prune(*state);
+    assert_int_equal(attribute_cache_get(*state, IMAGE_ID, &attributes), ATTRIBUTES_MISSED);
+    assert_int_equal(attributes.size, 777);
+    put(*state, "\"size\": 1000, " HASH_A);
+    assert_int_equal(attribute_cache_get(*state, IMAGE_ID, &attributes), ATTRIBUTES_FRESH);
+    assert_int_equal(attributes.size, 777);
+}
+
+static void what_came_during_a_listing_is_not_missed(void **state)
+{
+    const uint64_t begun_ns = clock_monotonic_ns();
+    struct image_attributes attributes;
+
+    put(*state, "\"size\": 1000");
+    attribute_cache_miss_older(*state, begun_ns);
+    assert_int_equal(attribute_cache_get(*state, IMAGE_ID, &attributes), ATTRIBUTES_FRESH);
+    CLEANUP(image_record_unref)
+    struct image_record *record = attribute_cache_last_record(*state, IMAGE_ID);
+    assert_non_null(record);
+}
+
+static void what_was_missed_without_an_exact_size_goes(void **state)
+{
+    struct image_attributes attributes;
+
+    put(*state, "\"size\": 1000");
+    attribute_cache_miss_older(*state, UINT64_MAX);
+    attribute_cache_prune(*state);
+    assert_int_equal(attribute_cache_get(*state, IMAGE_ID, &attributes), ATTRIBUTES_UNKNOWN);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, open_cache, close_cache)
 
 int main(void)
@@ -233,6 +273,9 @@ int main(void)
         test(a_newer_record_replaces_the_one_kept),
         test(a_listed_record_alone_is_not_kept),
         test(a_stale_record_is_the_last_one_until_it_is_forgotten),
+        test(what_a_listing_misses_is_neither_fresh_nor_the_last),
+        test(what_came_during_a_listing_is_not_missed),
+        test(what_was_missed_without_an_exact_size_goes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -148,6 +148,30 @@ static void an_image_that_was_refused_before_the_outage_stays_refused(void **sta
     }
 }
 
+/* A program that only lists the directory has found it out, too. */
+static void an_image_that_a_listing_missed_is_not_served_in_an_outage(void **state)
+{
+    struct view_bed *bed = *state;
+    CLEANUP(image_listing_free) struct image_listing *listing = NULL;
+    struct image_attributes attributes;
+    struct error err = ERROR_INIT;
+
+    view_bed_configure(bed, "stale", "serve");
+    view_bed_put(bed, OTHER_ID, GPG_MEMBERS);
+    assert_image_sound(bed, IMAGE_ID);
+    assert_image_sound(bed, OTHER_ID);
+    fake_cloud_remove(bed->cloud, IMAGE_ID);
+    assert_succeeds(image_index_list(bed->index, NULL, &listing, &err));
+    fake_cloud_fail_records(bed->cloud, ERROR_UNAVAILABLE);
+    assert_image_sound(bed, OTHER_ID);
+    assert_fails(ERROR_UNAVAILABLE,
+                 image_index_lookup(bed->index, IMAGE_ID, NULL, &attributes, &err));
+    assert_fails(ERROR_UNAVAILABLE, view_bed_try(bed, IMAGE_ID, &err));
+    fake_cloud_fail_records(bed->cloud, ERROR_NONE);
+    view_bed_put(bed, IMAGE_ID, GPG_MEMBERS);
+    assert_image_sound(bed, IMAGE_ID);
+}
+
 static void a_listing_keeps_records_of_opened_images_fresh(void **state)
 {
     struct view_bed *bed = *state;
@@ -227,6 +251,7 @@ int main(void)
         test(the_cache_alone_does_not_suffice),
         test(other_failures_are_not_made_up_for),
         test(an_image_that_was_refused_before_the_outage_stays_refused),
+        test(an_image_that_a_listing_missed_is_not_served_in_an_outage),
         test(a_listing_keeps_records_of_opened_images_fresh),
         test(an_image_that_is_gone_leaves_the_cache),
         test(an_image_that_may_come_back_stays_cached),
