@@ -154,7 +154,9 @@ static bool may_be_mended(enum error_kind kind)
 
 static bool is_worth_resuming(const struct download *download, const struct error *err)
 {
-    return download->verdict != OBJECT_MISMATCH && may_be_mended(err->kind);
+    const bool is_out_of_files = err->errnum == EMFILE || err->errnum == ENFILE;
+
+    return download->verdict != OBJECT_MISMATCH && (may_be_mended(err->kind) || is_out_of_files);
 }
 
 static bool is_unseen(const struct object_fetch *fetch)

@@ -2,6 +2,7 @@
 /* Fetches into a cache whose disk is full before the first byte, or says so only after the last. */
 #include "cache/object_fetch.h"
 
+#include "base/file_sink.h"
 #include "cache_fixture.h"
 #include "glancefs/limits.h"
 #include "space_fixture.h"
@@ -20,10 +21,18 @@
 
 /* --- a disk on which one call finds no room while object 1 is there (the linker's --wrap) --- */
 
-enum call { CALL_NONE, CALL_MKDIR, CALL_CREATE, CALL_SYNC_DATA, CALL_SYNC_DIRECTORY };
+enum call {
+    CALL_NONE,
+    CALL_MKDIR,
+    CALL_CREATE,
+    CALL_SYNC_DATA,
+    CALL_SYNC_DIRECTORY,
+    CALL_METADATA
+};
 
 static struct {
     const struct space_fixture *fixture;
+    struct image_service *images;
     enum call call;
     int errnum;
     bool is_for_good;
@@ -63,6 +72,10 @@ int __wrap_openat64(int dir_fd, const char *name, int flags, ...)
     va_end(arguments);
     if ((flags & O_CREAT) != 0 && strcmp(name, "data") == 0 && is_full_for(CALL_CREATE))
         return -1;
+    if (strncmp(name, FILE_SINK_TEMPORARY_PREFIX, sizeof FILE_SINK_TEMPORARY_PREFIX - 1) == 0 &&
+        full.call == CALL_METADATA && fake_image_service_downloads(full.images) > 0 &&
+        is_full_for(CALL_METADATA))
+        return -1;
     return __real_openat64(dir_fd, name, flags, mode);
 }
 
@@ -100,6 +113,7 @@ static int open_bed(void **state)
     full.fixture = bed->fixture;
     bed->bytes = pseudo_random_bytes(1, SIZE);
     bed->images = fake_image_service_new();
+    full.images = bed->images;
     fake_image_service_put(bed->images, IMAGE_ID, bed->bytes, SIZE);
     assert_succeeds(image_service_get(bed->images, IMAGE_ID, NULL, &bed->record, &err));
     space_fixture_put(bed->fixture, 1, SIZE, BEFORE);
@@ -236,6 +250,24 @@ static void an_object_that_is_there_is_enough_on_a_full_disk(void **state)
     assert_int_equal(fake_image_service_bytes(bed->images), SIZE);
 }
 
+/* That passes, and it says nothing against the bytes. */
+static void what_came_stays_when_the_process_runs_out_of_files(void **state)
+{
+    static const int errnums[] = {EMFILE, ENFILE};
+    struct bed *bed = *state;
+    struct error err = ERROR_INIT;
+
+    for (size_t i = 0; i < ELEMENTS_OF(errnums); i++) {
+        fill_disk(CALL_METADATA, errnums[i], true);
+        assert_fails(ERROR_SYSTEM, run(bed, &err));
+        assert_int_equal(err.errnum, errnums[i]);
+        assert_false(is_complete(bed));
+    }
+    assert_succeeds(run(bed, &err));
+    assert_true(is_complete(bed));
+    assert_int_equal(fake_image_service_bytes(bed->images), SIZE);
+}
+
 /* --- an image that does not tell its size --- */
 
 static struct image_record *record_without_size(void)
@@ -295,6 +327,7 @@ int main(void)
         test(a_disk_that_stays_too_full_to_begin_on_is_no_space),
         test(bytes_that_found_no_room_are_fetched_again_when_there_is_some),
         test(an_object_that_is_there_is_enough_on_a_full_disk),
+        test(what_came_stays_when_the_process_runs_out_of_files),
         test(an_object_of_unknown_size_keeps_max_size),
         test(an_object_of_unknown_size_keeps_min_free),
         test(an_object_of_unknown_size_that_is_too_large_is_no_space),
