@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cache/cache_directory.h"
 
+#include "cache/cache_layout.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -59,13 +61,15 @@ int cache_directory_open_subdirectory(const char *path, const char *name, int *r
 {
     CLEANUP(fd_close) int cache = -1;
     CLEANUP(fd_close) int subdirectory = -1;
+    bool ignored;
 
     if (mkdir(path, S_IRWXU) < 0 && errno != EEXIST)
         return error_set_errno(err, errno, "cache %s", path);
     cache = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (cache < 0)
         return error_set_errno(err, errno, "cache %s", path);
-    if (cache_directory_require_private(cache, err) < 0)
+    if (cache_layout_check_format(cache, &ignored, err) < 0 ||
+        cache_directory_require_private(cache, err) < 0)
         return error_prefix(err, "cache %s", path);
     /* Synced, so that what becomes durable in it does not vanish with it. */
     if ((mkdirat(cache, name, S_IRWXU) < 0 && errno != EEXIST) || fsync(cache) < 0)

@@ -15,7 +15,8 @@ DEFINE_CLEANUP(DIR, closedir)
 
 /**
  * Opens (makes, with mode 0700) the directory `name` of the cache `path`, which must be ours alone
- * as said above. The caller owns *ret_fd.
+ * as said above. The caller owns *ret_fd. ERROR_UNSUPPORTED when a newer version wrote the cache,
+ * ERROR_CORRUPT when its format is damaged: then nothing in it has been touched.
  */
 int cache_directory_open_subdirectory(const char *path, const char *name, int *ret_fd,
                                       struct error *err);

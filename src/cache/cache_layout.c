@@ -69,8 +69,7 @@ static int judge_format(const char *text, size_t size, struct error *err)
     return refuse_format(err);
 }
 
-/* *ret_is_there is false when there is no such file. */
-static int check_format(int root_fd, bool *ret_is_there, struct error *err)
+int cache_layout_check_format(int root_fd, bool *ret_is_there, struct error *err)
 {
     CLEANUP(memory_free) char *text = NULL;
     struct error reason = ERROR_INIT;
@@ -232,7 +231,7 @@ static int make_cache(struct cache_layout *layout, struct error *err)
     bool has_format;
 
     if (take_lock(layout->root_fd, NULL, &lock, err) < 0 ||
-        check_format(layout->root_fd, &has_format, err) < 0)
+        cache_layout_check_format(layout->root_fd, &has_format, err) < 0)
         return -1;
     for (enum cache_place place = 0; place < CACHE_PLACE_COUNT; place++)
         if (make_place(layout, place, err) < 0)
@@ -272,7 +271,7 @@ static int open_all(const char *path, enum cache_role role, struct cache_layout 
     bool has_format;
 
     if (open_root(path, role, layout, err) < 0 ||
-        check_format(layout->root_fd, &has_format, err) < 0)
+        cache_layout_check_format(layout->root_fd, &has_format, err) < 0)
         return -1;
     if (role == CACHE_OBSERVER)
         return open_to_look(layout, has_format, err);

@@ -21,6 +21,8 @@
 #include "glancefs/cleanup.h"
 #include "glancefs/error.h"
 
+#include <stdbool.h>
+
 #define CACHE_FORMAT_VERSION 1
 
 enum cache_place {
@@ -50,6 +52,13 @@ struct cache_layout {
  */
 int cache_layout_open(const char *path, enum cache_role role, struct cache_layout **ret,
                       struct error *err);
+
+/**
+ * Judges CACHE/format by the cache's directory, touching nothing: for whoever keeps things in a cache
+ * without a layout. *ret_is_there is false when there is no such file. ERROR_UNSUPPORTED and
+ * ERROR_CORRUPT as above.
+ */
+int cache_layout_check_format(int root_fd, bool *ret_is_there, struct error *err);
 
 /** Closes; NULL is allowed. */
 void cache_layout_free(struct cache_layout *layout);

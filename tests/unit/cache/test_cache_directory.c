@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 struct fixture {
@@ -129,6 +130,27 @@ static void a_directory_in_use_that_others_may_enter_is_refused_and_left_alone(v
     }
 }
 
+/* Whoever only stages uploads does not open the cache's layout, which would tell. */
+static void a_cache_of_another_format_is_refused_and_left_alone(void **state)
+{
+    static const struct {
+        const char *text;
+        enum error_kind kind;
+    } formats[] = {{"glancefs-cache 2\n", ERROR_UNSUPPORTED}, {"damaged\n", ERROR_CORRUPT}};
+    const struct fixture *fixture = *state;
+
+    (void)close(open_directory(fixture));
+    CLEANUP(memory_free) char *objects = temp_dir_join(fixture->dir, "cache/objects");
+    assert_int_equal(rmdir(objects), 0);
+    for (size_t i = 0; i < ELEMENTS_OF(formats); i++) {
+        temp_dir_write(fixture->dir, "cache/format", formats[i].text, strlen(formats[i].text));
+        assert_int_equal(chmod(fixture->path, 0755), 0);
+        assert_refused(fixture->path, formats[i].kind);
+        assert_int_equal(mode_of(fixture->path), 0755);
+        assert_false(temp_dir_has(fixture->dir, "cache/objects"));
+    }
+}
+
 /* An empty /tmp is still everybody's. */
 static void a_sticky_directory_is_refused_though_empty(void **state)
 {
@@ -206,6 +228,7 @@ int main(void)
         with_fixture(an_empty_directory_of_ours_is_closed_to_others),
         with_fixture(a_cache_that_was_opened_to_others_is_closed_again),
         with_fixture(a_directory_in_use_that_others_may_enter_is_refused_and_left_alone),
+        with_fixture(a_cache_of_another_format_is_refused_and_left_alone),
         with_fixture(a_sticky_directory_is_refused_though_empty),
         with_fixture(a_directory_in_use_by_us_alone_is_taken),
         with_fixture(the_directory_of_somebody_else_is_refused),
