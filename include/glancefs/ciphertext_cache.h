@@ -181,6 +181,9 @@ struct cached_object {
     char hash_value[129];
 };
 
+/** Whether `record` names the very bytes of `object`, by the rule that finds them when it is opened. */
+bool cached_object_is_of(const struct cached_object *object, const struct image_record *record);
+
 /** A snapshot, sorted by image id and name; owned by the caller. */
 struct cached_object_list {
     size_t count;

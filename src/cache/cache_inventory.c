@@ -68,6 +68,16 @@ static void describe(struct ciphertext_cache *cache, const struct stored_object 
         add_metadata(&metadata, ret);
 }
 
+bool cached_object_is_of(const struct cached_object *object, const struct image_record *record)
+{
+    char name[CACHE_OBJECT_NAME_BYTES];
+    uint64_t size;
+
+    cache_object_name(record, name);
+    return strcmp(object->name, name) == 0 &&
+           (!image_record_size(record, &size) || size == object->total_bytes);
+}
+
 static int compare(const void *a, const void *b)
 {
     const struct cached_object *first = a;

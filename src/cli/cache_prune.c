@@ -6,20 +6,6 @@
 /* What the image service says of an image that is in the cache. */
 enum verdict { VERDICT_CURRENT, VERDICT_GONE, VERDICT_CHANGED };
 
-static bool same_text(const char *known, const char *told)
-{
-    return strcmp(known, told == NULL ? "" : told) == 0;
-}
-
-static bool is_of(const struct cached_object *object, const struct image_record *record)
-{
-    uint64_t size;
-
-    return same_text(object->hash_algo, image_record_hash_algo(record)) &&
-           same_text(object->hash_value, image_record_hash_value(record)) &&
-           (!image_record_size(record, &size) || size == object->total_bytes);
-}
-
 /* Not of a download that is just begun, nor of what is in quarantine, which goes anyway. */
 static bool names_its_bytes(const struct cached_object *object)
 {
@@ -39,7 +25,7 @@ static enum verdict judge(const struct image_record *record, const struct cached
     for (size_t i = 0; i < count; i++) {
         if (!names_its_bytes(&objects[i]))
             continue;
-        if (is_of(&objects[i], record))
+        if (cached_object_is_of(&objects[i], record))
             return VERDICT_CURRENT;
         verdict = VERDICT_CHANGED;
     }

@@ -8,7 +8,9 @@
 #include "support/fake_image_service.h"
 #include "support/testing.h"
 
+#include <ctype.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -185,6 +187,38 @@ static void an_object_without_metadata_is_listed_with_what_is_known(void **state
 }
 
 /* --- sums --- */
+
+static bool is_of(const struct cached_object *object, const char *hash, uint64_t size)
+{
+    CLEANUP(image_record_unref) struct image_record *record = NULL;
+    struct error err = ERROR_INIT;
+    char json[512];
+    const int length = snprintf(json, sizeof json,
+                                "{\"id\": \"%s\", \"status\": \"active\", \"size\": %" PRIu64
+                                ", \"os_hash_algo\": \"%s\", \"os_hash_value\": \"%s\"}",
+                                object->image_id, size, object->hash_algo, hash);
+
+    assert_succeeds(image_record_parse(json, (size_t)length, &record, &err));
+    return cached_object_is_of(object, record);
+}
+
+/* Hexadecimal digits of either case are one number. */
+static void an_object_belongs_to_the_record_that_names_its_bytes(void **state)
+{
+    struct cache_fixture *fixture = *state;
+    char upper[sizeof((struct cached_object *)NULL)->hash_value] = "";
+
+    fetch(fixture, IMAGE_ID, fixture->size);
+    const struct cached_object object = only_object(fixture);
+    for (size_t i = 0; object.hash_value[i] != '\0'; i++)
+        upper[i] = (char)toupper((unsigned char)object.hash_value[i]);
+    assert_string_not_equal(upper, object.hash_value);
+    assert_true(is_of(&object, object.hash_value, fixture->size));
+    assert_true(is_of(&object, upper, fixture->size));
+    assert_false(is_of(&object, upper, fixture->size + 1));
+    upper[0] = upper[0] == 'A' ? 'B' : 'A';
+    assert_false(is_of(&object, upper, fixture->size));
+}
 
 static void usage_adds_up_each_kind(void **state)
 {
@@ -428,6 +462,7 @@ int main(void)
         with_cache(a_complete_object_is_described_whole),
         with_cache(downloads_and_quarantine_are_listed_beside_objects_in_order),
         with_cache(an_object_without_metadata_is_listed_with_what_is_known),
+        with_cache(an_object_belongs_to_the_record_that_names_its_bytes),
         with_cache(usage_adds_up_each_kind),
         with_cache(limits_are_told_in_bytes),
         with_cache(a_sound_object_is_proven_and_not_used_thereby),
