@@ -3,9 +3,9 @@
  * One download of an object, from the image service or from where an earlier one ended, until it is
  * published: hashed, tagged, shown to the observer and to followers as it arrives, in one pass.
  *
- * A download that was cut (connection, service, cancel, kill, no descriptors) stays and is resumed, as long as the
- * record names the same bytes: what it left is read once more, so that hash and observer see
- * everything. One that turned out wrong, that the observer refused or that the disk has no room for is
+ * A download that was cut (connection, service, cancel, kill, no descriptors) stays and is resumed, as
+ * long as the record names the same bytes: what it left is read once more, so that hash and observer
+ * see everything. One that turned out wrong, that the observer refused or that the disk has no room for is
  * dropped. Where nobody saw the bytes, one that was resumed and turned out wrong is begun anew at once.
  */
 #ifndef CACHE_OBJECT_FETCH_H

@@ -163,9 +163,12 @@ static int start_from_nothing(struct partial_object *partial, struct error *err)
 {
     if (object_store_restart(partial, err) < 0)
         return -1;
-    if (unlinkat(partial->dir_fd, OBJECT_METADATA, 0) < 0 && errno != ENOENT)
-        return error_set_errno(err, errno, "cache: partial/%s: remove the metadata", partial->name);
-    return 0;
+    if (unlinkat(partial->dir_fd, OBJECT_METADATA, 0) == 0 || errno == ENOENT)
+        return 0;
+    if (errno == EISDIR)
+        return error_set(err, ERROR_CORRUPT, "cache: partial/%s: the metadata are no file",
+                         partial->name);
+    return error_set_errno(err, errno, "cache: partial/%s: remove the metadata", partial->name);
 }
 
 /* Whether what is there belongs to these metadata, and a hash will tell if it is right. */
@@ -197,20 +200,35 @@ static int look_what_is_there(struct partial_object *partial, const struct objec
     return 0;
 }
 
-int object_store_begin(const struct cache_layout *layout, const struct object_metadata *metadata,
-                       struct cancel *cancel, struct partial_object **ret, struct error *err)
+static int begin(const struct cache_layout *layout, const struct object_metadata *metadata,
+                 struct partial_object *partial, struct cancel *cancel, struct error *err)
 {
-    CLEANUP(partial_object_free) struct partial_object *partial = NULL;
-
-    if (new_partial(metadata, &partial, err) < 0 ||
-        take_in_hand(layout, metadata, partial, cancel, err) < 0)
+    if (take_in_hand(layout, metadata, partial, cancel, err) < 0)
         return -1;
     /* Completed by him we waited for: what we hold we have made ourselves. */
     if (check_not_complete(layout, metadata, err) < 0) {
         object_store_drop(layout, partial);
         return -1;
     }
-    if (look_what_is_there(partial, metadata, err) < 0)
+    return look_what_is_there(partial, metadata, err);
+}
+
+int object_store_begin(const struct cache_layout *layout, const struct object_metadata *metadata,
+                       struct cancel *cancel, struct partial_object **ret, struct error *err)
+{
+    CLEANUP(partial_object_free) struct partial_object *partial = NULL;
+    int result;
+
+    if (new_partial(metadata, &partial, err) < 0)
+        return -1;
+    result = begin(layout, metadata, partial, cancel, err);
+    if (result < 0 && err->kind == ERROR_CORRUPT) {
+        /* What is no file cannot be removed like one: the whole directory goes. */
+        object_store_drop(layout, partial);
+        *err = (struct error)ERROR_INIT;
+        result = begin(layout, metadata, partial, cancel, err);
+    }
+    if (result < 0)
         return -1;
     *ret = steal(&partial);
     return 0;

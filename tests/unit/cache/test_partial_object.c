@@ -196,6 +196,19 @@ static void a_directory_as_data_is_taken_out_of_the_way(void **state)
     assert_store_object_is_right(fixture);
 }
 
+static void a_directory_as_metadata_is_taken_out_of_the_way(void **state)
+{
+    const struct store_fixture *fixture = *state;
+    CLEANUP(memory_free) char *metadata = partial_path(fixture, "meta.json");
+
+    store_leave_partial(fixture, HALF);
+    assert_int_equal(unlink(metadata), 0);
+    assert_int_equal(mkdir(metadata, 0700), 0);
+    store_publish(fixture);
+    assert_store_object_is_right(fixture);
+    assert_int_equal(store_count(fixture, CACHE_PLACE_TRASH), 0);
+}
+
 static void what_a_kill_left_of_the_metadata_goes(void **state)
 {
     const struct store_fixture *fixture = *state;
@@ -388,6 +401,7 @@ int main(void)
         store_test(what_is_complete_is_not_begun),
         store_test(a_link_is_taken_out_of_the_way),
         store_test(a_directory_as_data_is_taken_out_of_the_way),
+        store_test(a_directory_as_metadata_is_taken_out_of_the_way),
         store_test(what_a_kill_left_of_the_metadata_goes),
         store_test(a_grant_is_recorded_and_leaves_the_size),
         store_test(a_size_that_never_fits_is_not_granted),
