@@ -30,7 +30,7 @@ KILLED = 137
 CHANGING_CALLS = ("write,pwrite64,fsync,fdatasync,rename,renameat,renameat2,unlinkat,ftruncate,openat,mkdir,mkdirat,"
                   "fallocate,utimensat,sync_file_range,flock")
 # What a disk that is full, over quota or broken refuses.
-REFUSALS = (("ENOSPC", ("write", "pwrite64", "mkdirat", "fallocate", "openat")),
+REFUSALS = (("ENOSPC", ("write", "pwrite64", "mkdirat", "fallocate", "openat", "fsync", "fdatasync")),
             ("EDQUOT", ("write", "pwrite64", "fallocate")),
             ("EIO", ("write", "pwrite64", "fsync", "fdatasync", "renameat", "renameat2", "unlinkat", "ftruncate",
                      "pread64", "getdents64", "utimensat")))
