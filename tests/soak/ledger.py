@@ -4,7 +4,8 @@ import collections
 import contextlib
 import threading
 import time
-from typing import Dict, FrozenSet, Iterator, List, Optional
+from pathlib import Path
+from typing import Dict, FrozenSet, Iterator, List, Optional, Tuple
 
 
 class Fault:
@@ -13,6 +14,8 @@ class Fault:
     def __init__(self, kind: str, errors: FrozenSet[int], image: Optional[str]):
         self.kind, self.errors, self.image = kind, errors, image
         self.begin, self.end = time.monotonic(), None
+        self.file: Optional[Path] = None  # that was damaged
+        self.identity: Optional[Tuple[int, int]] = None
 
     def explains(self, error: int, since: float, image: Optional[str]) -> bool:
         return (error in self.errors and (self.image is None or image is None or self.image == image)
@@ -44,12 +47,9 @@ class Ledger:
         finally:
             fault.end = time.monotonic()
 
-    def end_damage(self, image: str, opened: float) -> None:
-        """All of the image was read as it must be, by who opened it then: what was damaged before is no more."""
+    def open_faults(self, kind: str) -> List[Fault]:
         with self.lock:
-            for fault in self.faults:
-                if fault.kind == "damage" and fault.image == image and fault.end is None and fault.begin < opened:
-                    fault.end = time.monotonic()
+            return [fault for fault in self.faults if fault.kind == kind and fault.end is None]
 
     def explains(self, error: int, since: float, image: Optional[str] = None) -> bool:
         """Whether who began at `since` may see this error now. Without an image: of any image."""

@@ -10,7 +10,8 @@ import subprocess
 import threading
 import time
 import traceback
-from typing import Callable, Dict, List, NamedTuple, Optional
+from pathlib import Path
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from bed import Failure, equal
 from faulty_cloud import replace_text
@@ -72,7 +73,6 @@ class Workers:
         try:
             stream = os.open(self.bed.view(image), os.O_RDONLY)
             try:
-                opened = time.monotonic()
                 while at < len(expected) * share or share == 1.0:
                     part = os.read(stream, step)
                     if part != expected[at:at + len(part)] or (not part and at < len(expected)):
@@ -88,8 +88,6 @@ class Workers:
             return False
         finally:
             self.ledger.add("bytes compared", at)
-        if share == 1.0:
-            self.ledger.end_damage(image, opened)
         return True
 
     def was_refused(self, kind: str, error: OSError, since: float, image: Optional[str]) -> None:
@@ -259,6 +257,7 @@ class Workers:
     def look(self, _: random.Random) -> None:
         """Listing, status and attributes while all of that goes on."""
         began = time.monotonic()
+        self.end_damage()
         try:
             os.listdir(self.bed.mount_point / "decrypt")
             self.place.status()
@@ -278,9 +277,16 @@ class Workers:
         image = path.parent.name[:36]
         with contextlib.suppress(FileNotFoundError), open(path, "r+b", buffering=0) as file:
             at = dice.randrange(os.fstat(file.fileno()).st_size)
-            self.ledger.begin("damage", errno.EBADMSG, image=image)
+            fault = self.ledger.begin("damage", errno.EBADMSG, image=image)
             byte = os.pread(file.fileno(), 1, at)
             os.pwrite(file.fileno(), bytes([byte[0] ^ 1 << dice.randrange(8)]), at)
+            fault.identity, fault.file = identity_of(path), path
+
+    def end_damage(self) -> None:
+        """A damaged file may be read from memory for long; only when it is gone nobody can open it any more."""
+        for fault in self.ledger.open_faults("damage"):
+            if fault.file is not None and identity_of(fault.file) != fault.identity:
+                fault.end = time.monotonic()
 
     def kill(self, dice: random.Random) -> None:
         """Mostly with SIGKILL, and the first time always."""
@@ -337,6 +343,13 @@ class Workers:
                     file.write(bytes(64 * KIB))
             time.sleep(dice.uniform(0.2, 1))
             filler.unlink()
+
+
+def identity_of(path: Path) -> Optional[Tuple[int, int]]:
+    with contextlib.suppress(FileNotFoundError):
+        found = path.stat()
+        return found.st_ino, found.st_mtime_ns
+    return None
 
 
 # --- all of them ---
