@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
+#include <malloc.h>
 #include <pwd.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,6 +19,9 @@
 #include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
+
+/* What is larger is mapped, and unmapped when it is freed. */
+#define HEAP_LARGEST_BYTES (128 * 1024)
 
 #define BIND_NOW "LD_BIND_NOW"
 
@@ -47,6 +51,14 @@ void process_bind_now(char **argv)
         return;
     program[length] = '\0';
     (void)execv(program, argv);
+}
+
+/* By default there is a heap for each thread, and the size from which on memory goes back to the kernel
+ * when it is freed grows with what is freed. */
+void process_keep_heap_small(void)
+{
+    (void)mallopt(M_ARENA_MAX, 1);
+    (void)mallopt(M_MMAP_THRESHOLD, HEAP_LARGEST_BYTES);
 }
 
 int process_harden(struct error *err)

@@ -15,6 +15,10 @@
  */
 void process_bind_now(char **argv);
 
+/** Keeps the heap from growing with the number of threads and with large buffers that are gone. Once,
+ *  before threads. */
+void process_keep_heap_small(void);
+
 /** RLIMIT_CORE 0, PR_SET_DUMPABLE 0, umask 077. Before any secret. */
 int process_harden(struct error *err);
 

@@ -92,6 +92,7 @@ int main(int argc, char **argv)
     int code;
 
     process_bind_now(argv);
+    process_keep_heap_small();
     if (process_harden(&err) < 0) {
         (void)fprintf(stderr, "glancefs: %s\n", err.message);
         return EXIT_CODE_FAILED;
