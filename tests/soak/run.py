@@ -205,6 +205,8 @@ def main() -> int:
     program = arguments.glancefs.resolve()
     directory = Path(tempfile.mkdtemp(prefix="glancefs-soak-"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    # Or readers could not be interrupted where the run was started in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # What each of many heaps keeps for later would hide what is lost.
     os.environ["MALLOC_ARENA_MAX"] = "1"
     print(f"--seconds {arguments.seconds:g} --seed {arguments.seed}", flush=True)
