@@ -211,7 +211,7 @@ def a_cached_object_removed_under_a_reader_harms_nobody(bed):
 def a_failed_fetch_leaves_nothing_in_the_cache(bed):
     stored = bed.gpg.encrypt(DATA, PASSPHRASE, *QUICK, "-z0")
     image = bed.cloud.add_image(stored, bed.cloud.add_secret())
-    bed.cloud.data(image).write_bytes(stored[:-1] + b"x")
+    bed.cloud.data(image).write_bytes(stored[:-1] + bytes([stored[-1] ^ 1]))
     bed.mount()
     bed.refused(image, errno.EBADMSG)
     large = [path for path in bed.cache.rglob("*") if path.is_file() and path.stat().st_size > KIB]
