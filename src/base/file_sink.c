@@ -4,12 +4,15 @@
 #include "base/descriptor_wait.h"
 #include "base/uuid.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+DEFINE_CLEANUP(DIR, closedir)
 
 struct file_sink {
     struct byte_sink sink;
@@ -120,6 +123,28 @@ int file_sink_publish(int dir_fd, const char *name, mode_t mode, struct byte_sin
     }
     *ret = &file->sink;
     return 0;
+}
+
+/* A stream of its own over the directory; NULL when there is none. */
+static DIR *open_listing(int dir_fd)
+{
+    CLEANUP(fd_close) int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
+
+    if (listing != NULL)
+        (void)steal_fd(&fd);
+    return listing;
+}
+
+void file_sink_remove_leftovers(int dir_fd)
+{
+    CLEANUP(closedir) DIR *listing = open_listing(dir_fd);
+    const size_t prefix = sizeof FILE_SINK_TEMPORARY_PREFIX - 1;
+    const struct dirent *entry;
+
+    while (listing != NULL && (entry = readdir(listing)) != NULL)
+        if (strncmp(entry->d_name, FILE_SINK_TEMPORARY_PREFIX, prefix) == 0)
+            (void)unlinkat(dir_fd, entry->d_name, 0);
 }
 
 int file_sink_fd(const struct byte_sink *sink)

@@ -12,7 +12,7 @@
 
 #include <sys/types.h>
 
-/** Prefix of temporary names, for those who clean up after a crash. */
+/** Prefix of temporary names, for those who tell them from other files. */
 #define FILE_SINK_TEMPORARY_PREFIX ".glancefs-tmp-"
 
 /**
@@ -25,6 +25,13 @@ int file_sink_publish(int dir_fd, const char *name, mode_t mode, struct byte_sin
 /** The same for a path: temp + rename beside it. */
 int file_sink_publish_path(const char *path, mode_t mode, struct byte_sink **ret,
                            struct error *err);
+
+/**
+ * Removes from the directory `dir_fd` (borrowed) the temporary files of publishers who were killed.
+ * Only for who holds a lock without which nobody publishes there, in no process: nothing else tells
+ * a dead publisher's file from that of one who is at work. What cannot be removed stays.
+ */
+void file_sink_remove_leftovers(int dir_fd);
 
 /** The descriptor of a sink of this file, borrowed. What a publishing sink has written so far can be
  *  read from it with pread(2), also after an abort as long as a duplicate is open. */

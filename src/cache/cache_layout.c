@@ -210,17 +210,6 @@ static int make_place(struct cache_layout *layout, enum cache_place place, struc
     return 0;
 }
 
-static void remove_temporaries(int root_fd)
-{
-    CLEANUP(closedir) DIR *directory = cache_directory_stream(root_fd);
-    const size_t prefix = sizeof FILE_SINK_TEMPORARY_PREFIX - 1;
-    const struct dirent *entry;
-
-    while (directory != NULL && (entry = readdir(directory)) != NULL)
-        if (strncmp(entry->d_name, FILE_SINK_TEMPORARY_PREFIX, prefix) == 0)
-            (void)unlinkat(root_fd, entry->d_name, 0);
-}
-
 /*
  * Under the lock, so that two who begin at a time make one cache. The format is written last: where
  * it stands, all places are.
@@ -236,7 +225,7 @@ static int make_cache(struct cache_layout *layout, struct error *err)
     for (enum cache_place place = 0; place < CACHE_PLACE_COUNT; place++)
         if (make_place(layout, place, err) < 0)
             return -1;
-    remove_temporaries(layout->root_fd);
+    file_sink_remove_leftovers(layout->root_fd);
     if (fsync(layout->root_fd) < 0)
         return error_set_errno(err, errno, "fsync");
     return has_format ? 0

@@ -3,7 +3,6 @@
  * said at the top of object_store.c. */
 #include "base/clock.h"
 #include "base/file_sink.h"
-#include "cache/cache_directory.h"
 #include "cache/file_lock.h"
 #include "cache/object_directory.h"
 #include "cache/object_store.h"
@@ -148,17 +147,6 @@ static int take_in_hand(const struct cache_layout *layout, const struct object_m
 
 /* --- what an earlier download left --- */
 
-static void remove_temporaries(int dir_fd)
-{
-    CLEANUP(closedir) DIR *directory = cache_directory_stream(dir_fd);
-    const size_t prefix = sizeof FILE_SINK_TEMPORARY_PREFIX - 1;
-    const struct dirent *entry;
-
-    while (directory != NULL && (entry = readdir(directory)) != NULL)
-        if (strncmp(entry->d_name, FILE_SINK_TEMPORARY_PREFIX, prefix) == 0)
-            (void)unlinkat(dir_fd, entry->d_name, 0);
-}
-
 static int start_from_nothing(struct partial_object *partial, struct error *err)
 {
     if (object_store_restart(partial, err) < 0)
@@ -185,7 +173,7 @@ static int look_what_is_there(struct partial_object *partial, const struct objec
     struct object_metadata found;
     struct stat status;
 
-    remove_temporaries(partial->dir_fd);
+    file_sink_remove_leftovers(partial->dir_fd);
     if (fstat(partial->data_fd, &status) < 0)
         return error_set_errno(err, errno, "cache: partial/%s", partial->name);
     if (object_directory_read_metadata(partial->dir_fd, partial->name, &found, err) < 0)
@@ -326,7 +314,7 @@ static int sync_data(struct partial_object *partial, uint64_t size, struct error
 }
 
 static int complete_metadata(const struct partial_object *partial,
-                             const struct object_metadata *metadata, int64_t now,
+                             const struct object_metadata *metadata, int64_t now_ns,
                              struct object_metadata *ret, struct error *err)
 {
     struct stat status;
@@ -371,7 +359,7 @@ static int sync_places(const struct cache_layout *layout, struct error *err)
 }
 
 int object_store_publish(const struct cache_layout *layout, struct partial_object *partial,
-                         const struct object_metadata *metadata, int64_t now, struct cancel *cancel,
+                         const struct object_metadata *metadata, int64_t now_ns, struct cancel *cancel,
                          struct error *err)
 {
     CLEANUP(fd_close) int lock = -1;
@@ -379,10 +367,10 @@ int object_store_publish(const struct cache_layout *layout, struct partial_objec
     struct error ignored = ERROR_INIT;
     int result;
 
-    if (complete_metadata(partial, metadata, now, &complete, err) < 0 ||
+    if (complete_metadata(partial, metadata, now_ns, &complete, err) < 0 ||
         sync_data(partial, complete.size, err) < 0 || write_metadata(partial, &complete, err) < 0)
         return -1;
-    object_directory_touch(partial->dir_fd, now);
+    object_directory_touch(partial->dir_fd, now_ns);
     if (cache_layout_lock(layout, cancel, &lock, err) < 0 ||
         move_to_objects(layout, partial, err) < 0)
         return -1;

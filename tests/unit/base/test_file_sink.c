@@ -576,6 +576,22 @@ static void a_small_file_that_fails_leaves_nothing(void **state)
     assert_int_equal(temp_dir_count(*state), 0);
 }
 
+static void leftovers_of_killed_publishers_can_be_removed(void **state)
+{
+    static const char *const others[] = {"file", ".glancefs", ".glancefs-tm",
+                                         "x" FILE_SINK_TEMPORARY_PREFIX "1"};
+
+    for (size_t i = 0; i < ELEMENTS_OF(others); i++)
+        temp_dir_write(*state, others[i], "x", 1);
+    temp_dir_write(*state, FILE_SINK_TEMPORARY_PREFIX "1", "x", 1);
+    temp_dir_write(*state, FILE_SINK_TEMPORARY_PREFIX "2", "", 0);
+    file_sink_remove_leftovers(temp_dir_fd(*state));
+    assert_int_equal(temp_dir_count(*state), ELEMENTS_OF(others));
+    for (size_t i = 0; i < ELEMENTS_OF(others); i++)
+        assert_true(temp_dir_has(*state, others[i]));
+    file_sink_remove_leftovers(-1);
+}
+
 static void random_chunks_are_written_as_they_are(void **state)
 {
     CLEANUP(byte_sink_free) struct byte_sink *sink = publisher(*state, "file");
@@ -634,6 +650,7 @@ int main(void)
         cmocka_unit_test(a_wait_for_a_reader_is_cancelled),
         in_dir(a_small_file_is_published_whole),
         in_dir(a_small_file_that_fails_leaves_nothing),
+        in_dir(leftovers_of_killed_publishers_can_be_removed),
         in_dir(random_chunks_are_written_as_they_are),
     };
 
