@@ -29,7 +29,7 @@
 /* "<use>_<image-id>_<secret-id>", with the NUL. */
 #define NAME_BYTES 96
 
-/* The lock on the entries is held for a few disk accesses. */
+/* The lock on the entries is held for a few disk accesses. Nobody writes one without it. */
 #define LOCK_WAIT_NS (5 * NANOSECONDS_PER_SECOND)
 
 /* Hosts that one entry can name. */
@@ -67,6 +67,33 @@ static const char *const use_names[] = {
 
 /* --- the registry --- */
 
+/*
+ * Excludes other threads and processes for a moment, and removes what a killed one left half
+ * written. Close *ret_fd to give the lock back.
+ */
+static int lock_entries(const struct consumer_registry *registry, uint64_t wait_ns,
+                        struct cancel *cancel, int *ret_fd, struct error *err)
+{
+    CLEANUP(fd_close) int fd = openat(registry->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return error_set_errno(err, errno, "consumers");
+    if (file_lock_take(fd, LOCK_EX, wait_ns, CONSUMERS, cancel, err) < 0)
+        return -1;
+    file_sink_remove_leftovers(fd);
+    *ret_fd = steal_fd(&fd);
+    return 0;
+}
+
+/* Whoever has the lock just now has tidied himself. */
+static void tidy(const struct consumer_registry *registry)
+{
+    CLEANUP(fd_close) int lock = -1;
+    struct error ignored = ERROR_INIT;
+
+    (void)lock_entries(registry, 0, NULL, &lock, &ignored);
+}
+
 static int name_ourselves(struct consumer_registry *registry,
                           const struct consumer_registry_parts *parts, struct error *err)
 {
@@ -97,6 +124,7 @@ int consumer_registry_new(const struct consumer_registry_parts *parts,
     if (name_ourselves(registry, parts, err) < 0 ||
         cache_directory_open_subdirectory(parts->cache_path, CONSUMERS, &registry->dir_fd, err) < 0)
         return -1;
+    tidy(registry);
     *ret = steal(&registry);
     return 0;
 }
@@ -182,20 +210,6 @@ static bool names_type(const char *types, const char *type)
     return false;
 }
 
-/* Excludes other threads and processes for a moment. Close *ret_fd to give it back. */
-static int lock_entries(const struct consumer_registry *registry, struct cancel *cancel,
-                        int *ret_fd, struct error *err)
-{
-    CLEANUP(fd_close) int fd = openat(registry->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    if (fd < 0)
-        return error_set_errno(err, errno, "consumers");
-    if (file_lock_take(fd, LOCK_EX, LOCK_WAIT_NS, CONSUMERS, cancel, err) < 0)
-        return -1;
-    *ret_fd = steal_fd(&fd);
-    return 0;
-}
-
 static int write_entry(const struct consumer_registry *registry, const char *name,
                        const char *types, const char *more, struct error *err)
 {
@@ -216,7 +230,7 @@ static int remember(const struct consumer_registry *registry, enum consumer_use 
     CLEANUP(memory_free) char *types = NULL;
     CLEANUP(fd_close) int lock = -1;
 
-    if (lock_entries(registry, cancel, &lock, err) < 0)
+    if (lock_entries(registry, LOCK_WAIT_NS, cancel, &lock, err) < 0)
         return -1;
     types = read_entry(registry, name);
     if (types == NULL || (use == CONSUMER_IMAGE_CACHE && !names_type(types, type)))
@@ -305,7 +319,7 @@ static int remove_entry(const struct consumer_registry *registry, const char *na
     CLEANUP(fd_close) int lock = -1;
     struct stat status;
 
-    if (lock_entries(registry, NULL, &lock, err) < 0)
+    if (lock_entries(registry, LOCK_WAIT_NS, NULL, &lock, err) < 0)
         return -1;
     *ret_removed = fstatat(registry->dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
                    (status.st_mtim.tv_sec == seen->st_mtim.tv_sec &&

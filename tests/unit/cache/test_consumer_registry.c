@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "glancefs/consumer_registry.h"
 
+#include "base/file_sink.h"
 #include "support/crypto_arena.h"
 #include "support/scripted_image_service.h"
 #include "support/temp_dir.h"
@@ -9,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,6 +21,7 @@
 #define CLOUD "local:/srv/cloud"
 #define PROJECT "5f0c3a7e9d1b4c6f8a2e4d6c8b0a1f3e"
 #define CACHE_ENTRY "cache/consumers/cache_" IMAGE_ID "_" SECRET_ID
+#define LEFTOVER "cache/consumers/" FILE_SINK_TEMPORARY_PREFIX IMAGE_ID
 #define ENTRY "cache/consumers/image_" IMAGE_ID "_" SECRET_ID
 
 /* A key manager that knows consumers only, and whether the entry was there before it was asked. */
@@ -385,6 +388,35 @@ static void entries_of_others_and_other_files_are_left_alone(void **state)
         assert_true(temp_dir_has(bed->dir, names[i]));
 }
 
+static void what_a_killed_writer_left_is_removed_at_start_and_before_writing(void **state)
+{
+    struct bed *bed = *state;
+    struct error err;
+
+    temp_dir_write(bed->dir, LEFTOVER, CLOUD, strlen(CLOUD));
+    assert_succeeds(add(bed, CONSUMER_IMAGE, &err));
+    assert_false(temp_dir_has(bed->dir, LEFTOVER));
+    temp_dir_write(bed->dir, LEFTOVER, CLOUD, strlen(CLOUD));
+    consumer_registry_free(bed->registry);
+    bed->registry = open_registry(bed, CLOUD, PROJECT);
+    assert_false(temp_dir_has(bed->dir, LEFTOVER));
+    assert_true(temp_dir_has(bed->dir, ENTRY));
+}
+
+/* As who writes an entry does; the lock is a process's, or a thread's. */
+static void what_somebody_is_writing_is_let_be(void **state)
+{
+    struct bed *bed = *state;
+    CLEANUP(fd_close)
+    int writer = openat(temp_dir_fd(bed->dir), "cache/consumers", O_RDONLY | O_DIRECTORY);
+
+    assert_int_equal(flock(writer, LOCK_EX), 0);
+    temp_dir_write(bed->dir, LEFTOVER, CLOUD, strlen(CLOUD));
+    consumer_registry_free(bed->registry);
+    bed->registry = open_registry(bed, CLOUD, PROJECT);
+    assert_true(temp_dir_has(bed->dir, LEFTOVER));
+}
+
 static void only_ids_name_an_entry(void **state)
 {
     struct bed *bed = *state;
@@ -416,6 +448,8 @@ int main(void)
         registry_test(what_could_not_be_withdrawn_is_tried_again),
         registry_test(a_crash_before_the_answer_loses_nothing),
         registry_test(entries_of_others_and_other_files_are_left_alone),
+        registry_test(what_a_killed_writer_left_is_removed_at_start_and_before_writing),
+        registry_test(what_somebody_is_writing_is_let_be),
         registry_test(only_ids_name_an_entry),
     };
 
