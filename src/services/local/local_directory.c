@@ -100,16 +100,34 @@ int local_directory_open(struct local_directory *directory, bool create, int *re
 
 int local_directory_lock(int fd, enum local_lock lock, int *ret_fd, struct error *err)
 {
+    static const int operations[] = {[LOCAL_LOCK_SHARED] = LOCK_SH,
+                                     [LOCAL_LOCK_EXCLUSIVE] = LOCK_EX,
+                                     [LOCAL_LOCK_IF_FREE] = LOCK_EX | LOCK_NB};
     /* flock belongs to an open file description: each holder opens its own. */
     CLEANUP(fd_close) int own_fd = openat(fd, ".", DIRECTORY_FLAGS);
 
     if (own_fd < 0)
         return error_set_errno(err, errno, "local cloud: open for locking");
-    while (flock(own_fd, lock == LOCAL_LOCK_SHARED ? LOCK_SH : LOCK_EX) < 0)
+    while (flock(own_fd, operations[lock]) < 0) {
+        if (errno == EWOULDBLOCK)
+            return error_set(err, ERROR_BUSY, "local cloud: in use");
         if (errno != EINTR)
             return error_set_errno(err, errno, "local cloud: lock");
+    }
+    if (lock != LOCAL_LOCK_SHARED)
+        file_sink_remove_leftovers(own_fd);
     *ret_fd = steal_fd(&own_fd);
     return 0;
+}
+
+DIR *local_directory_stream(int fd)
+{
+    CLEANUP(fd_close) int own_fd = openat(fd, ".", DIRECTORY_FLAGS);
+    DIR *stream = own_fd < 0 ? NULL : fdopendir(own_fd);
+
+    if (stream != NULL)
+        (void)steal_fd(&own_fd);
+    return stream;
 }
 
 int local_document_read(int fd, const char *name, struct json_object **ret, struct error *err)

@@ -10,7 +10,10 @@
 #include "glancefs/error.h"
 #include "services/json_document.h"
 
+#include <dirent.h>
 #include <stdbool.h>
+
+DEFINE_CLEANUP(DIR, closedir)
 
 struct local_directory;
 
@@ -35,14 +38,23 @@ int local_directory_root(const struct local_directory *directory);
 int local_directory_open(struct local_directory *directory, bool create, int *ret_fd,
                          struct error *err);
 
-enum local_lock { LOCAL_LOCK_SHARED, LOCAL_LOCK_EXCLUSIVE };
+enum local_lock {
+    LOCAL_LOCK_SHARED,
+    LOCAL_LOCK_EXCLUSIVE,
+    LOCAL_LOCK_IF_FREE, /* exclusive, without waiting: ERROR_BUSY */
+};
 
 /**
  * Locks the whole subdirectory for one short change (or look) across all threads and processes;
  * closing *ret_fd, which the caller owns, unlocks. Held for the write of one record at most, never
- * while image data moves. No other lock is taken while it is held.
+ * while image data moves. No lock is waited for while it is held. Documents are written under an
+ * exclusive lock only: who gets one removes those that a killed writer left unfinished.
  */
 int local_directory_lock(int fd, enum local_lock lock, int *ret_fd, struct error *err);
+
+/** A stream of its own over directory `fd`, from its start; NULL with errno set when there is none.
+ *  The caller closes it. */
+DIR *local_directory_stream(int fd);
 
 /**
  * Reads file `name` below descriptor `fd` as a JSON document (json_document_parse), following no
@@ -50,7 +62,8 @@ int local_directory_lock(int fd, enum local_lock lock, int *ret_fd, struct error
  */
 int local_document_read(int fd, const char *name, struct json_object **ret, struct error *err);
 
-/** Publishes `document` as file `name`, mode 0600, whole and durable (base/file_sink.h). */
+/** Publishes `document` as file `name`, mode 0600, whole and durable (base/file_sink.h). The caller
+ *  holds an exclusive lock of the subdirectory. */
 int local_document_write(int fd, const char *name, struct json_object *document, struct error *err);
 
 #endif

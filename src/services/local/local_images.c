@@ -14,7 +14,6 @@
 #include "services/local/local_record.h"
 #include "services/local/local_upload.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -28,8 +27,6 @@ struct local_images {
     struct local_directory *directory;
     struct local_digests *digests;
 };
-
-DEFINE_CLEANUP(DIR, closedir)
 
 /* What Glance keeps to itself (403). */
 static const char *const reserved_names[] = {
@@ -99,17 +96,6 @@ static int get(struct image_service *service, const char *id, struct cancel *can
 
 /* --- list --- */
 
-/* A stream of its own over directory `fd`; NULL with errno set when there is none. */
-static DIR *open_listing(int fd)
-{
-    CLEANUP(fd_close) int own_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *listing = own_fd < 0 ? NULL : fdopendir(own_fd);
-
-    if (listing != NULL)
-        (void)steal_fd(&own_fd);
-    return listing;
-}
-
 static bool id_of_record_name(const char *name, char ret[UUID_TEXT_BYTES])
 {
     if (strlen(name) != UUID_TEXT_BYTES - 1 + strlen(RECORD_SUFFIX) ||
@@ -162,7 +148,7 @@ static int compare_ids(const void *a, const void *b)
 
 static int list_all(int fd, struct image_list *list, struct cancel *cancel, struct error *err)
 {
-    CLEANUP(closedir) DIR *listing = open_listing(fd);
+    CLEANUP(closedir) DIR *listing = local_directory_stream(fd);
     const struct dirent *entry;
     char id[UUID_TEXT_BYTES];
     size_t capacity = 0;
@@ -478,6 +464,18 @@ static void free_images(struct image_service *service)
     free(service);
 }
 
+/* What killed writers left, in records or in data, goes before anybody looks. */
+static void tidy(struct local_directory *directory)
+{
+    CLEANUP(fd_close) int lock_fd = -1;
+    struct error ignored = ERROR_INIT;
+    int fd;
+
+    if (local_directory_open(directory, false, &fd, &ignored) == 0 &&
+        local_directory_lock(fd, LOCAL_LOCK_IF_FREE, &lock_fd, &ignored) == 0)
+        local_upload_remove_dead(lock_fd);
+}
+
 static const struct image_service_ops ops = {
     .list = list,
     .get = get,
@@ -501,6 +499,7 @@ int local_images_new(const char *path, struct image_service **ret, struct error 
         free_images(&images->service);
         return -1;
     }
+    tidy(images->directory);
     *ret = &images->service;
     return 0;
 }

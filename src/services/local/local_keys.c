@@ -216,6 +216,7 @@ static int store(struct key_manager *manager, const struct secret_metadata *meta
 {
     CLEANUP(json_object_put) struct json_object *document = NULL;
     struct local_keys *keys = (struct local_keys *)manager;
+    CLEANUP(fd_close) int lock_fd = -1;
     int fd;
 
     (void)cancel;
@@ -223,6 +224,7 @@ static int store(struct key_manager *manager, const struct secret_metadata *meta
         return error_set(err, ERROR_UNAVAILABLE, "no random bytes for an id");
     if (new_document(metadata, &document, err) < 0 ||
         local_directory_open(keys->directory, true, &fd, err) < 0 ||
+        local_directory_lock(fd, LOCAL_LOCK_EXCLUSIVE, &lock_fd, err) < 0 ||
         store_files(fd, ret_id, document, payload, err) < 0)
         return error_prefix(err, "store a secret");
     return 0;
@@ -364,6 +366,17 @@ static void free_keys(struct key_manager *manager)
     free(manager);
 }
 
+/* Half a secret of a writer who was killed is not left to lie there until the next one. */
+static void tidy(struct local_directory *directory)
+{
+    CLEANUP(fd_close) int lock_fd = -1;
+    struct error ignored = ERROR_INIT;
+    int fd;
+
+    if (local_directory_open(directory, false, &fd, &ignored) == 0)
+        (void)local_directory_lock(fd, LOCAL_LOCK_IF_FREE, &lock_fd, &ignored);
+}
+
 static const struct key_manager_ops ops = {.get_metadata = get_metadata,
                                            .get_payload = get_payload,
                                            .store = store,
@@ -384,6 +397,7 @@ int local_keys_new(const char *path, struct secure_arena *arena, struct key_mana
         free_keys(&keys->manager);
         return -1;
     }
+    tidy(keys->directory);
     *ret = &keys->manager;
     return 0;
 }

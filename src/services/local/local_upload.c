@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
@@ -54,6 +56,38 @@ static int check_may_upload(struct json_object *entity, struct error *err)
     return 0;
 }
 
+static bool is_part_name(const char *name)
+{
+    char id[UUID_TEXT_BYTES];
+    char part_name[LOCAL_NAME_BYTES];
+
+    if (*name != '.')
+        return false;
+    (void)snprintf(id, sizeof id, "%.36s", name + 1);
+    local_part_name(id, part_name);
+    return uuid_is_valid(id) && strcmp(name, part_name) == 0;
+}
+
+/* A part file is locked before anybody else can lock the directory, so one that is free is dead. */
+static void remove_if_dead(int fd, const char *part_name)
+{
+    CLEANUP(fd_close)
+    int part_fd = openat(fd, part_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+
+    if (part_fd >= 0 && flock(part_fd, LOCK_EX | LOCK_NB) == 0)
+        (void)unlinkat(fd, part_name, 0);
+}
+
+void local_upload_remove_dead(int fd)
+{
+    CLEANUP(closedir) DIR *listing = local_directory_stream(fd);
+    const struct dirent *entry;
+
+    while (listing != NULL && (entry = readdir(listing)) != NULL)
+        if (is_part_name(entry->d_name))
+            remove_if_dead(fd, entry->d_name);
+}
+
 /* With the directory locked and no upload running: a part file in the way is a dead one. */
 static int create_part(struct upload *upload, struct error *err)
 {
@@ -85,6 +119,7 @@ static int begin(struct upload *upload, struct error *err)
         local_directory_lock(upload->fd, LOCAL_LOCK_EXCLUSIVE, &lock_fd, err) < 0 ||
         local_record_read_locked(upload->fd, upload->id, &entity, err) < 0)
         return -1;
+    local_upload_remove_dead(lock_fd);
     if (check_may_upload(entity, err) < 0 || create_part(upload, err) < 0)
         return error_prefix(err, "image %s", upload->id);
     return set_status(upload, entity, IMAGE_STATUS_SAVING, err);

@@ -21,4 +21,10 @@
 int local_upload(int fd, const char *id, struct byte_source *data, struct cancel *cancel,
                  struct error *err);
 
+/**
+ * Removes the part files of uploaders who were killed below descriptor `fd`, whose directory the
+ * caller has locked exclusively. What cannot be removed stays.
+ */
+void local_upload_remove_dead(int fd);
+
 #endif

@@ -481,6 +481,82 @@ static void a_link_in_the_place_of_the_part_file_is_not_followed(void **state)
     end_test(&test);
 }
 
+static bool part_is_left_after_a_start(struct local_cloud_fixture *fixture)
+{
+    CLEANUP(cloud_free) struct cloud *another = NULL;
+    struct error err;
+
+    assert_succeeds(cloud_open(fixture->name, NULL, NULL, &another, &err));
+    return temp_dir_has(fixture->dir, PART_NAME);
+}
+
+static void the_part_file_of_a_killed_upload_is_removed_at_the_next_start(void **state)
+{
+    struct upload_test test;
+
+    begin_test(&test, state, die);
+    assert_int_equal(run_in_child(upload_and_die, &test), 256 + SIGKILL);
+    assert_false(part_is_left_after_a_start(test.fixture));
+    assert_queued_again(&test);
+    end_test(&test);
+}
+
+static void the_part_file_of_a_killed_upload_is_removed_by_the_next_upload(void **state)
+{
+    struct upload_test test;
+
+    begin_test(&test, state, die);
+    assert_int_equal(run_in_child(upload_and_die, &test), 256 + SIGKILL);
+    create_active_image(test.fixture, OTHER_ID, "abc", 3);
+    assert_false(temp_dir_has(test.fixture->dir, PART_NAME));
+    end_test(&test);
+}
+
+static int start_another(void *context)
+{
+    const struct local_cloud_fixture *fixture = context;
+    CLEANUP(cloud_free) struct cloud *cloud = NULL;
+    struct error err = ERROR_INIT;
+
+    return cloud_open(fixture->name, NULL, NULL, &cloud, &err);
+}
+
+static void start_and_upload_meanwhile(struct hooked_source *source)
+{
+    assert_int_equal(run_in_child(start_another, source->fixture), 0);
+    assert_true(part_is_left_after_a_start(source->fixture));
+    create_active_image(source->fixture, OTHER_ID, "abc", 3);
+    assert_true(temp_dir_has(source->fixture->dir, PART_NAME));
+}
+
+static void the_part_file_of_an_upload_under_way_is_let_be(void **state)
+{
+    struct upload_test test;
+    struct error err;
+
+    begin_test(&test, state, start_and_upload_meanwhile);
+    assert_succeeds(upload(&test, &err));
+    assert_data(test.fixture, test.bytes);
+    end_test(&test);
+}
+
+static void what_only_looks_like_a_part_file_is_let_be(void **state)
+{
+    static const char *const names[] = {
+        PART_NAME ".part", "images/" IMAGE_ID ".part", "images/.x.part",
+        PART_NAME "s",     "images/." IMAGE_ID,
+    };
+    CLEANUP(local_cloud_fixture_free)
+    struct local_cloud_fixture *fixture = local_cloud_fixture_new(*state);
+
+    create_image(fixture, IMAGE_ID);
+    for (size_t i = 0; i < ELEMENTS_OF(names); i++)
+        temp_dir_write(fixture->dir, names[i], "mine", 4);
+    create_active_image(fixture, OTHER_ID, "abc", 3);
+    for (size_t i = 0; i < ELEMENTS_OF(names); i++)
+        assert_true(temp_dir_has(fixture->dir, names[i]));
+}
+
 /* --- concurrency --- */
 
 struct uploader {
@@ -598,6 +674,10 @@ int main(void)
         cmocka_unit_test(a_deleted_image_does_not_come_back),
         cmocka_unit_test(the_successor_of_a_deleted_image_is_left_alone),
         cmocka_unit_test(a_killed_upload_blocks_nobody),
+        cmocka_unit_test(the_part_file_of_a_killed_upload_is_removed_at_the_next_start),
+        cmocka_unit_test(the_part_file_of_a_killed_upload_is_removed_by_the_next_upload),
+        cmocka_unit_test(the_part_file_of_an_upload_under_way_is_let_be),
+        cmocka_unit_test(what_only_looks_like_a_part_file_is_let_be),
         cmocka_unit_test(data_without_an_active_record_counts_for_nothing),
         cmocka_unit_test(a_link_in_the_place_of_the_part_file_is_not_followed),
         cmocka_unit_test(of_two_uploads_at_once_one_wins),
