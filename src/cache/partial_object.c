@@ -314,7 +314,7 @@ static int sync_data(struct partial_object *partial, uint64_t size, struct error
 }
 
 static int complete_metadata(const struct partial_object *partial,
-                             const struct object_metadata *metadata, int64_t now_ns,
+                             const struct object_metadata *metadata, int64_t now,
                              struct object_metadata *ret, struct error *err)
 {
     struct stat status;
@@ -359,7 +359,7 @@ static int sync_places(const struct cache_layout *layout, struct error *err)
 }
 
 int object_store_publish(const struct cache_layout *layout, struct partial_object *partial,
-                         const struct object_metadata *metadata, int64_t now_ns, struct cancel *cancel,
+                         const struct object_metadata *metadata, int64_t now, struct cancel *cancel,
                          struct error *err)
 {
     CLEANUP(fd_close) int lock = -1;
@@ -367,10 +367,10 @@ int object_store_publish(const struct cache_layout *layout, struct partial_objec
     struct error ignored = ERROR_INIT;
     int result;
 
-    if (complete_metadata(partial, metadata, now_ns, &complete, err) < 0 ||
+    if (complete_metadata(partial, metadata, now, &complete, err) < 0 ||
         sync_data(partial, complete.size, err) < 0 || write_metadata(partial, &complete, err) < 0)
         return -1;
-    object_directory_touch(partial->dir_fd, now_ns);
+    object_directory_touch(partial->dir_fd, now);
     if (cache_layout_lock(layout, cancel, &lock, err) < 0 ||
         move_to_objects(layout, partial, err) < 0)
         return -1;
