@@ -542,19 +542,25 @@ static void the_part_file_of_an_upload_under_way_is_let_be(void **state)
 
 static void what_only_looks_like_a_part_file_is_let_be(void **state)
 {
-    static const char *const names[] = {
-        PART_NAME ".part", "images/" IMAGE_ID ".part", "images/.x.part",
-        PART_NAME "s",     "images/." IMAGE_ID,
-    };
+    static const struct {
+        const char *begin;
+        const char *end;
+    } names[] = {{"." IMAGE_ID, ".part.part"},
+                 {IMAGE_ID, ".part"},
+                 {".x", ".part"},
+                 {"." IMAGE_ID, ".parts"},
+                 {"." IMAGE_ID, ""}};
     CLEANUP(local_cloud_fixture_free)
     struct local_cloud_fixture *fixture = local_cloud_fixture_new(*state);
+    char name[128];
 
-    create_image(fixture, IMAGE_ID);
     for (size_t i = 0; i < ELEMENTS_OF(names); i++)
-        temp_dir_write(fixture->dir, names[i], "mine", 4);
+        write_image_file(fixture, names[i].begin, names[i].end, "mine");
     create_active_image(fixture, OTHER_ID, "abc", 3);
-    for (size_t i = 0; i < ELEMENTS_OF(names); i++)
-        assert_true(temp_dir_has(fixture->dir, names[i]));
+    for (size_t i = 0; i < ELEMENTS_OF(names); i++) {
+        (void)snprintf(name, sizeof name, "images/%s%s", names[i].begin, names[i].end);
+        assert_true(temp_dir_has(fixture->dir, name));
+    }
 }
 
 /* --- concurrency --- */
