@@ -89,6 +89,10 @@ class Site:
         left = sorted(path.name for path in (self.folder / "cache/staging").glob("*"))
         if left:
             raise Failed(f"left in staging: {left}")
+        half = [str(path) for place in ("cloud/images", "cloud/secrets", "cache/consumers")
+                for path in (self.folder / place).glob(".*")]
+        if half:
+            raise Failed(f"left half written: {half}")
         lost = set(sealed) - set(self.active())
         if lost:
             raise Failed(f"sealed, but not active: {lost}")

@@ -132,6 +132,12 @@ def disturb(scenario: Scenario, at: int, report: Path) -> None:
     bed.daemon = None
 
 
+def half_written(bed: Bed) -> List[str]:
+    """In the cloud, and in the cache where it remembers consumers."""
+    places = (bed.cloud.path / "images", bed.cloud.path / "secrets", bed.cache / "consumers")
+    return [str(path) for place in places for path in place.glob(".*")]
+
+
 def outcome(scenario: Scenario) -> str:
     """What the next daemon makes of what it finds; a Failure when that is not sound."""
     bed, image = scenario.bed, scenario.image
@@ -142,11 +148,13 @@ def outcome(scenario: Scenario) -> str:
     if is_sealed or was_active:
         becomes_active(bed, image, DATA)
         bed.wait_for(lambda: not staged_files(bed), 10, "the staging directory to be empty")
+        bed.wait_for(lambda: not half_written(bed), 10, "half-written files to go")
         if was_active:
             return "active already"
         return "sealed, sent by the next daemon" if scenario.was_sealed else "sealed, but unanswered"
     equal(status_of(bed, image), "queued", "the image's status")
     equal(staged_files(bed), [], "what is left in the staging directory")
+    equal(half_written(bed), [], "what is left of files that were being written")
     check(not bed.cloud.data(image).exists(), "the image has data")
     write_all(part_of(bed, image), DATA)
     os.rename(part_of(bed, image), file_of(bed, image))
