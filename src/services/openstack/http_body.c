@@ -4,6 +4,7 @@
 #include "glancefs/limits.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Bytes of a refusal that are read; a sentence is looked for in them. */
@@ -22,6 +23,12 @@ struct http_body http_body_of(const struct http_request *request, struct http_re
     response->is_quiet = request->secret_body != NULL;
     return (struct http_body){
         .request = request, .response = response, .arena = arena, .cancel = cancel};
+}
+
+void http_body_clear(struct http_body *body)
+{
+    free(body->gathered);
+    body->gathered = NULL;
 }
 
 bool http_body_has_failed(const struct http_body *body)
@@ -64,6 +71,44 @@ static size_t answer_limit(const struct http_body *body)
     return body->request->answer_limit == 0 ? LIMIT_RECORD_BYTES : body->request->answer_limit;
 }
 
+static int give_to_sink(struct http_body *body, const void *bytes, size_t size)
+{
+    body->was_stopped =
+        byte_sink_write(body->request->download, bytes, size, body->cancel, &body->error) < 0;
+    if (body->was_stopped)
+        return -1;
+    body->response->downloaded += size;
+    return 0;
+}
+
+static int flush(struct http_body *body)
+{
+    const size_t size = body->gathered_size;
+
+    body->gathered_size = 0;
+    return size == 0 ? 0 : give_to_sink(body, body->gathered, size);
+}
+
+void http_body_flush(struct http_body *body)
+{
+    if (!http_body_has_failed(body))
+        (void)flush(body);
+}
+
+/* Without memory for it the sink takes each piece as it comes. */
+static int gather(struct http_body *body, const char *bytes, size_t size)
+{
+    if (body->gathered == NULL)
+        body->gathered = malloc(HTTP_GATHERED_BYTES);
+    if (body->gathered_size + size > HTTP_GATHERED_BYTES && flush(body) < 0)
+        return -1;
+    if (body->gathered == NULL || size > HTTP_GATHERED_BYTES)
+        return give_to_sink(body, bytes, size);
+    memcpy(body->gathered + body->gathered_size, bytes, size);
+    body->gathered_size += size;
+    return body->gathered_size == HTTP_GATHERED_BYTES ? flush(body) : 0;
+}
+
 static int deliver(struct http_body *body, const char *bytes, size_t size)
 {
     if (body->response->status == 200 && body->skipped < body->request->offset) {
@@ -74,14 +119,7 @@ static int deliver(struct http_body *body, const char *bytes, size_t size)
         bytes += skip;
         size -= skip;
     }
-    if (size == 0)
-        return cancel_check(body->cancel, &body->error);
-    body->was_stopped =
-        byte_sink_write(body->request->download, bytes, size, body->cancel, &body->error) < 0;
-    if (body->was_stopped)
-        return -1;
-    body->response->downloaded += size;
-    return 0;
+    return cancel_check(body->cancel, &body->error) < 0 ? -1 : gather(body, bytes, size);
 }
 
 static int too_large(struct http_body *body)

@@ -6,10 +6,15 @@
 #ifndef SERVICES_OPENSTACK_HTTP_BODY_H
 #define SERVICES_OPENSTACK_HTTP_BODY_H
 
+#include "glancefs/limits.h"
 #include "services/openstack/http.h"
 #include "services/openstack/http_response.h"
 
 #include <curl/curl.h>
+
+/** Image data goes to its sink so many bytes at a time: libcurl's own pieces are 16 KiB, for each of
+ *  which a sink writes, hashes and wakes whoever follows. */
+#define HTTP_GATHERED_BYTES ((size_t)256 * KIB)
 
 /** One exchange's bytes; lives on the stack of the thread that asks. */
 struct http_body {
@@ -18,9 +23,11 @@ struct http_body {
     struct secure_arena *arena;
     struct cancel *cancel;
     struct http_head head;
-    size_t capacity;          /* of response->body */
-    size_t dropped;           /* bytes of a refusal or a redirect beyond those that are kept */
-    uint64_t skipped;         /* bytes of a 200 that came before the offset asked for */
+    size_t capacity;   /* of response->body */
+    size_t dropped;    /* bytes of a refusal or a redirect beyond those that are kept */
+    uint64_t skipped;  /* bytes of a 200 that came before the offset asked for */
+    uint8_t *gathered; /* image data on its way to the sink; NULL: there is none, or no memory */
+    size_t gathered_size;
     uint64_t upload_position; /* next byte to send */
     bool has_enough;          /* the rest of a refusal is not worth reading */
     bool was_stopped;         /* the failure is the sink's or the source's */
@@ -31,8 +38,21 @@ struct http_body {
 struct http_body http_body_of(const struct http_request *request, struct http_response *response,
                               struct secure_arena *arena, struct cancel *cancel);
 
+/** Frees what it took meanwhile. */
+void http_body_clear(struct http_body *body);
+
+/* For CLEANUP(http_body_clear) on a value. */
+__attribute__((unused)) static inline void http_body_clear_cleanup(struct http_body *body)
+{
+    http_body_clear(body);
+}
+
 /** Makes libcurl call us; false when it cannot. `body` must stay where it is until the end. */
 bool http_body_attach(struct http_body *body, CURL *easy);
+
+/** Gives the sink what came but is not with it yet: before the transfer is waited for, and when it
+ *  has ended, however that was. A failure is kept like a callback's. */
+void http_body_flush(struct http_body *body);
 
 /** True when a sink, a source, a cap or a head we cannot believe ended the transfer; and why. */
 bool http_body_has_failed(const struct http_body *body);

@@ -238,21 +238,25 @@ static void wake(void *context)
 }
 
 /* Until the transfer ended or the caller gave up. */
-static CURLMcode drive(CURLM *multi, struct cancel *cancel)
+static CURLMcode drive(CURLM *multi, struct http_body *body)
 {
     int running = 1;
     CURLMcode code = curl_multi_perform(multi, &running);
 
-    while (code == CURLM_OK && running > 0 && !cancel_is_requested(cancel)) {
+    while (code == CURLM_OK && running > 0 && !cancel_is_requested(body->cancel)) {
+        http_body_flush(body);
+        if (http_body_has_failed(body))
+            break;
         code = curl_multi_poll(multi, NULL, 0, POLL_MILLISECONDS, NULL);
         if (code == CURLM_OK)
             code = curl_multi_perform(multi, &running);
     }
+    http_body_flush(body);
     return code;
 }
 
 /* CURLE_ABORTED_BY_CALLBACK when it did not end by itself. */
-static CURLcode transfer(struct http_handle *handle, struct cancel *cancel)
+static CURLcode transfer(struct http_handle *handle, struct http_body *body)
 {
     struct cancel_listener listener = {.wake = wake, .context = handle->multi};
     CURLcode result = CURLE_ABORTED_BY_CALLBACK;
@@ -261,9 +265,9 @@ static CURLcode transfer(struct http_handle *handle, struct cancel *cancel)
 
     if (curl_multi_add_handle(handle->multi, handle->easy) != CURLM_OK)
         return CURLE_OUT_OF_MEMORY;
-    cancel_listen(cancel, &listener);
-    (void)drive(handle->multi, cancel);
-    cancel_unlisten(cancel, &listener);
+    cancel_listen(body->cancel, &listener);
+    (void)drive(handle->multi, body);
+    cancel_unlisten(body->cancel, &listener);
     message = curl_multi_info_read(handle->multi, &left);
     if (message != NULL && message->msg == CURLMSG_DONE)
         result = message->data.result;
@@ -342,6 +346,7 @@ enum http_outcome http_exchange(struct http_pool *pool, const struct http_attemp
                                 struct error *err)
 {
     CLEANUP(curl_slist_free_all) struct curl_slist *headers = NULL;
+    CLEANUP(http_body_clear)
     struct http_body body =
         http_body_of(attempt->request, response, attempt->arena, attempt->cancel);
     char details[CURL_ERROR_SIZE] = "";
@@ -351,7 +356,7 @@ enum http_outcome http_exchange(struct http_pool *pool, const struct http_attemp
     if (build_headers(attempt, &headers, err) < 0 || http_pool_take(pool, &handle, err) < 0)
         return HTTP_FAILED;
     if (prepare(handle->easy, attempt, &body, headers, details, err) == 0) {
-        const CURLcode code = transfer(handle, attempt->cancel);
+        const CURLcode code = transfer(handle, &body);
 
         take_advice(handle->easy, ret);
         outcome = judge(code, attempt, &body, details, err);

@@ -49,7 +49,7 @@ static void read_file(const char *name, struct octets *ret)
     uint8_t buffer[4096];
     size_t got;
 
-    (void)snprintf(path, sizeof path, FOLDER "%s", name);
+    (void)snprintf(path, sizeof path, FOLDER "%.200s", name);
     file = fopen(path, "rb");
     assert_non_null(file);
     while ((got = fread(buffer, 1, sizeof buffer, file)) > 0)

@@ -278,6 +278,28 @@ static void no_data_and_refusals_do_not_reach_the_sink(void **state)
     }
 }
 
+/* libcurl has them 16 KiB at a time. */
+static void image_data_reach_the_sink_in_few_pieces(void **state)
+{
+    static const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 2097155\r\n\r\n";
+    enum { SIZE = 2 * MIB + 3 };
+    CLEANUP(memory_sink_record) struct memory_sink_record record = {0};
+    CLEANUP(http_response_clear) struct http_response response = HTTP_RESPONSE_INIT;
+    CLEANUP(memory_free) char *answer = malloc(sizeof head + SIZE);
+    struct error err = ERROR_INIT;
+
+    assert_non_null(answer);
+    memcpy(answer, head, sizeof head - 1);
+    for (size_t i = 0; i < SIZE; i++)
+        answer[sizeof head - 1 + i] = (char)('a' + i % 23);
+    answer[sizeof head - 1 + SIZE] = '\0';
+    assert_succeeds(download(*state, answer, 0, &record, &response, &err));
+    assert_int_equal(response.downloaded, SIZE);
+    assert_int_equal(record.size, SIZE);
+    assert_memory_equal(record.bytes, answer + sizeof head - 1, SIZE);
+    assert_true(record.writes < SIZE / (16 * KIB));
+}
+
 static void a_sink_that_fails_says_why(void **state)
 {
     static const struct memory_sink_options full = {.fails = true, .fail_at = 2};
@@ -369,6 +391,7 @@ int main(void)
         with_bed(a_server_that_ignores_the_offset_has_its_start_left_out),
         with_bed(another_range_than_asked_for_is_refused),
         with_bed(no_data_and_refusals_do_not_reach_the_sink),
+        with_bed(image_data_reach_the_sink_in_few_pieces),
         with_bed(a_sink_that_fails_says_why),
         with_bed(an_upload_announces_its_size_and_waits_for_no_continue),
         with_bed(an_upload_that_cannot_be_read_says_why),
