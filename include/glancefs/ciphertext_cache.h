@@ -17,6 +17,7 @@
 #include "glancefs/error.h"
 #include "glancefs/image_record.h"
 #include "glancefs/image_service.h"
+#include "glancefs/limit_use.h"
 #include "glancefs/secure_arena.h"
 
 #include <stdbool.h>
@@ -51,6 +52,8 @@ struct ciphertext_cache_parts {
     struct secure_arena *arena;   /* NULL: nothing can be opened for reading */
     bool require_hash;
     struct cache_limits limits;
+    unsigned max_downloads;    /* by this cache at a time; 0: any number */
+    uint64_t download_wait_ms; /* how long one more may wait for its turn */
     /** What the daemon found at its start that people should know, in a sentence; may be NULL. */
     void (*notice)(void *context, const char *text);
     void *notice_context;
@@ -95,7 +98,8 @@ DEFINE_CLEANUP(struct ciphertext_cache, ciphertext_cache_free)
  * A download that is cut is kept, and resumed by whoever wants the same bytes next.
  *
  * ERROR_CORRUPT: size or hash do not match the record. ERROR_NO_SPACE: the disk is full, or the limits
- * are reached by objects in use.
+ * are reached by objects in use. ERROR_EXHAUSTED: `max_downloads` run, and none ended in time for this
+ * one; or there is no memory.
  * ERROR_UNSUPPORTED: no usable `os_hash_algo`/`os_hash_value` while require_hash is on.
  */
 int ciphertext_cache_open(struct ciphertext_cache *cache, struct image_record *record,
@@ -222,6 +226,10 @@ struct ciphertext_cache_usage {
 
 int ciphertext_cache_usage(struct ciphertext_cache *cache, struct ciphertext_cache_usage *ret,
                            struct error *err);
+
+/** The downloads of this cache, those of other processes not counted, against `max_downloads`. Any
+ *  thread; never waits. */
+void ciphertext_cache_download_use(struct ciphertext_cache *cache, struct limit_use *ret);
 
 /* --- work on it, beside a daemon or in one --- */
 

@@ -12,6 +12,7 @@
 #include "cache/cache_space.h"
 #include "cache/cache_upkeep.h"
 #include "cache/checked_blocks.h"
+#include "cache/download_queue.h"
 #include "cache/slot_table.h"
 #include "glancefs/ciphertext_cache.h"
 
@@ -26,6 +27,7 @@ struct ciphertext_cache {
     struct worker_pool *transfers;
     struct checked_blocks *blocks;
     struct slot_table slots;
+    struct download_queue downloads;
 };
 
 /** The wall clock, in seconds since the epoch. */

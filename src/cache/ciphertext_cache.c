@@ -187,6 +187,11 @@ bool ciphertext_cache_remembers(struct ciphertext_cache *cache, const struct ima
     return object != NULL && ciphertext_cache_has(cache, record);
 }
 
+void ciphertext_cache_download_use(struct ciphertext_cache *cache, struct limit_use *ret)
+{
+    download_queue_use(&cache->downloads, ret);
+}
+
 /* --- the cache as a whole --- */
 
 int ciphertext_cache_new(const struct ciphertext_cache_parts *parts, struct ciphertext_cache **ret,
@@ -202,6 +207,7 @@ int ciphertext_cache_new(const struct ciphertext_cache_parts *parts, struct ciph
     cache->arena = parts->arena;
     cache->require_hash = parts->require_hash;
     slot_table_init(&cache->slots);
+    download_queue_init(&cache->downloads, parts->max_downloads, parts->download_wait_ms);
     if (checked_blocks_new(&cache->blocks, err) < 0 ||
         worker_pool_new("transfer", MAXIMUM_TRANSFERS, &cache->transfers, err) < 0 ||
         cache_layout_open(parts->path, parts->role, &cache->layout, err) < 0)
@@ -227,6 +233,7 @@ void ciphertext_cache_free(struct ciphertext_cache *cache)
     cache_upkeep_free(cache->upkeep);
     checked_blocks_free(cache->blocks);
     slot_table_clear(&cache->slots);
+    download_queue_destroy(&cache->downloads);
     cache_layout_free(cache->layout);
     free(cache);
 }

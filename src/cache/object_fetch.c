@@ -228,6 +228,26 @@ static int run(struct download *download, struct cancel *cancel, struct fetched_
     return 0;
 }
 
+/* Queued with the download in hand, so that no turn is spent on waiting for another process to finish
+ * the same one. */
+static int run_in_turn(struct download *download, struct cancel *cancel, struct fetched_object *ret,
+                       struct error *err)
+{
+    const struct object_fetch *fetch = download->fetch;
+    int result;
+
+    if (fetch->queue == NULL)
+        return run(download, cancel, ret, err);
+    if (download_queue_enter(fetch->queue, cancel, err) < 0) {
+        if (download->partial->present == 0)
+            object_store_drop(fetch->layout, download->partial);
+        return -1;
+    }
+    result = run(download, cancel, ret, err);
+    download_queue_leave(fetch->queue);
+    return result;
+}
+
 /* A disk may be too full for the first two names already. */
 static int begin(const struct object_fetch *fetch, const struct object_metadata *metadata,
                  struct cancel *cancel, struct partial_object **ret, struct error *err)
@@ -252,5 +272,5 @@ int object_fetch_run(const struct object_fetch *fetch, struct cancel *cancel,
         begin(fetch, &download.metadata, cancel, &partial, err) < 0)
         return -1;
     download.partial = partial;
-    return run(&download, cancel, ret, err);
+    return run_in_turn(&download, cancel, ret, err);
 }

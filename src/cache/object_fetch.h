@@ -12,6 +12,7 @@
 #define CACHE_OBJECT_FETCH_H
 
 #include "cache/cache_space.h"
+#include "cache/download_queue.h"
 #include "cache/gmac_table.h"
 #include "cache/object_feed.h"
 #include "glancefs/byte_sink.h"
@@ -26,7 +27,8 @@ struct object_fetch {
     const struct cache_layout *layout;
     struct cache_space *space;
     struct image_service *images;
-    struct secure_arena *arena; /* NULL: no tags are made, for whoever will not read */
+    struct download_queue *queue; /* where it waits for its turn; NULL: nowhere */
+    struct secure_arena *arena;   /* NULL: no tags are made, for whoever will not read */
     bool require_hash;
     struct image_record *record;
     struct byte_sink *observer; /* NULL: none */
@@ -43,8 +45,8 @@ struct fetched_object {
 
 /**
  * Runs it. ERROR_EXISTS when somebody else, in this process or another, completed the object first.
- * ERROR_NO_SPACE when there is no room that could be made. ERROR_CORRUPT: size or hash are not the
- * record's. Else what image service, observer or disk answered.
+ * ERROR_NO_SPACE when there is no room that could be made. ERROR_EXHAUSTED when its turn did not
+ * come. ERROR_CORRUPT: size or hash are not the record's. Else what image service, observer or disk answered.
  */
 int object_fetch_run(const struct object_fetch *fetch, struct cancel *cancel,
                      struct fetched_object *ret, struct error *err);
