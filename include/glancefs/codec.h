@@ -60,13 +60,28 @@ struct codec_message;
 /** A message on its way. One thread at a time. */
 struct codec_stream;
 
-/** NULL options: the native engine, aead none, no keyring. ERROR_UNSUPPORTED when GnuPG is needed
- *  and cannot be used. */
+/** NULL options: the native engine, aead none, no keyring. When GnuPG is needed, a helper is forked
+ *  that runs it, which inherits what is in memory but an arena: before threads, and after secrets
+ *  were wiped elsewhere. ERROR_UNSUPPORTED when GnuPG cannot be used. */
 int codecs_new(const struct codecs_options *options, struct codecs **ret, struct error *err);
 
 /** Everything made by its codecs must have been freed. NULL is allowed. */
 void codecs_free(struct codecs *codecs);
 DEFINE_CLEANUP(struct codecs, codecs_free)
+
+/** Has the helper, if there is one, give up its capabilities and, with `enters_sandbox`, all that gpg
+ *  can do without. Once, before anything is decrypted or encrypted. */
+int codecs_confine(struct codecs *codecs, bool enters_sandbox, struct error *err);
+
+/** Of the process that runs gpg. */
+enum codecs_helper {
+    CODECS_HELPER_NONE, /* none is needed */
+    CODECS_HELPER_RUNNING,
+    CODECS_HELPER_ENDED, /* what needs gpg fails from now on */
+};
+
+/** How the helper is. Any thread. */
+enum codecs_helper codecs_helper(const struct codecs *codecs);
 
 /** The codec for an `os_encrypt_format` ("GPG", in any case). ERROR_UNSUPPORTED by name. */
 int codecs_find(struct codecs *codecs, const char *format, const struct codec **ret,

@@ -206,8 +206,9 @@ DEFINE_CLEANUP(struct read_stream, read_stream_close)
  *     version, cloud           strings
  *     verify                   "first" or "stream"
  *     uptime_seconds           number
- *     sandbox                  {entered, landlock_abi, seccomp, runs_programs}: see struct
- *                              sandbox_state; `landlock_abi` is 0 where the kernel lacks Landlock
+ *     sandbox                  {entered, landlock_abi, seccomp, gpg_helper}: see struct
+ *                              sandbox_state; `landlock_abi` is 0 where the kernel lacks Landlock,
+ *                              `gpg_helper` "running" or "ended", null where nothing needs gpg
  *     cache                    {objects, stored_bytes, partial_objects, partial_bytes, reserved_bytes,
  *                              quarantined_objects, quarantined_bytes, staged_bytes, max_size_bytes,
  *                              min_free_bytes, filesystem_bytes, free_bytes, evictions, evicted_bytes,

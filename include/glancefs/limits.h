@@ -70,6 +70,8 @@
 #define LIMIT_EXPANSION_FREE_BYTES (1 * MIB)
 /** Plaintext of one image, in bytes: 16 TiB. */
 #define LIMIT_PLAINTEXT_BYTES ((uint64_t)16 << 40)
+/** One message between the daemon and the process that runs gpg, in bytes. */
+#define LIMIT_GPG_MESSAGE_BYTES ((size_t)512)
 /** Time all key derivations of one open may take together, in seconds of CPU. */
 #define LIMIT_DERIVATION_SECONDS 3
 

@@ -7,10 +7,9 @@
 
 /** Written once, before the first request. All zeros: no sandbox. */
 struct sandbox_state {
-    bool is_entered;    /* no capabilities, no_new_privs */
-    int landlock_abi;   /* of the rules in force; 0: the kernel lacks Landlock, or it is too old */
-    bool has_filter;    /* seccomp; not in builds with a sanitizer */
-    bool runs_programs; /* the ban on exec is lifted, for gpg */
+    bool is_entered;  /* no capabilities, no_new_privs */
+    int landlock_abi; /* of the rules in force; 0: the kernel lacks Landlock, or it is too old */
+    bool has_filter;  /* seccomp; not in builds with a sanitizer */
 };
 
 #endif

@@ -19,7 +19,7 @@
 
 int sandbox_enter(const struct sandbox_needs *needs, struct sandbox_state *ret, struct error *err)
 {
-    struct sandbox_state state = {.is_entered = true, .runs_programs = needs->runs_programs};
+    struct sandbox_state state = {.is_entered = true};
 
     if (!IS_SANITIZED && process_check_single_thread(err) < 0)
         return error_prefix(err, "sandbox");

@@ -9,8 +9,7 @@
  * gains nothing from an EPERM. Calls that libraries try and can do without fail with ENOSYS, which
  * is the answer they know. What is allowed stands in sandbox_filter.c.
  *
- * Programs that are run on behalf of the daemon (gpg) live in the same sandbox; only a daemon that
- * was told that it runs programs may start one.
+ * A process that runs programs (the one that runs gpg) has a sandbox in which these can live, too.
  *
  * In builds with a sanitizer, which starts a thread, makes calls and opens files of its own, neither
  * Landlock nor seccomp is used.
@@ -40,7 +39,7 @@ struct sandbox_path {
 struct sandbox_needs {
     const struct sandbox_path *paths;
     size_t count;
-    bool uses_network;  /* else there are only local sockets */
+    bool uses_network;  /* else there are only local sockets; not together with the next */
     bool runs_programs; /* else there is no exec and no new process */
 };
 

@@ -49,14 +49,14 @@ static const char *const allowed_calls[] = {
     "bind", "connect", "getpeername", "getsockname", "getsockopt", "recvfrom", "recvmmsg",
     "recvmsg", "sendmmsg", "sendmsg", "sendto", "setsockopt", "shutdown", "socketpair"};
 
-/* Of a daemon that runs gpg: processes, and what gpg and gpg-agent call beyond the list above. */
+/* Of a process that runs gpg: processes, and what gpg and gpg-agent call beyond the list above. */
 static const char *const program_calls[] = {
     /* processes */
     "alarm", "clone", "execve", "execveat", "fork", "getitimer", "kill", "pause", "prctl",
     "prlimit64", "setitimer", "setpgid", "setrlimit", "tgkill", "tkill", "vfork",
     /* what they do */
     "accept", "accept4", "chmod", "inotify_add_watch", "inotify_init", "inotify_init1",
-    "inotify_rm_watch", "ioctl", "link", "linkat", "listen", "mprotect", "socket", "splice"};
+    "inotify_rm_watch", "ioctl", "link", "linkat", "listen", "mprotect", "splice"};
 
 /* Tried by libraries that know how to do without: these must not look forbidden. */
 static const char *const missing_calls[] = {"clone3",           "io_uring_setup", "mseal",
@@ -148,7 +148,6 @@ static int add_strict_rules(scmp_filter_ctx filter, struct error *err)
         {"mprotect", MASKED(2, PROT_EXEC, 0)},
         {"prctl", EQUALS(0, PR_SET_NAME)},
         {"prlimit64", EQUALS(2, 0)},
-        {"socket", EQUALS(0, AF_UNIX)},
         {"tgkill", EQUALS(0, (uint64_t)getpid())}, /* abort() */
     };
 
@@ -157,11 +156,15 @@ static int add_strict_rules(scmp_filter_ctx filter, struct error *err)
 
 static int add_rules(scmp_filter_ctx filter, const struct sandbox_needs *needs, struct error *err)
 {
+    const struct condition local_sockets = {"socket", EQUALS(0, AF_UNIX)};
+
     if (add_calls(filter, SCMP_ACT_ALLOW, allowed_calls,
                   sizeof allowed_calls / sizeof allowed_calls[0], err) < 0 ||
         add_calls(filter, SCMP_ACT_ERRNO(ENOSYS), missing_calls,
                   sizeof missing_calls / sizeof missing_calls[0], err) < 0 ||
         add_memory_rules(filter, err) < 0)
+        return -1;
+    if (add_conditions(filter, &local_sockets, 1, err) < 0)
         return -1;
     if (needs->runs_programs)
         return add_calls(filter, SCMP_ACT_ALLOW, program_calls,

@@ -115,7 +115,8 @@ static int start_mount(const struct mount_options *options, struct layers *layer
 /* Nothing has run on a second thread so far: those that start now are born into the sandbox. */
 static int start(const struct mount_options *options, struct layers *layers, struct error *err)
 {
-    if (mount_sandbox_enter(options->config, layers->session->cloud, &layers->sandbox, err) < 0 ||
+    if (mount_sandbox_enter(options->config, layers->session->cloud, layers->session->codecs,
+                            &layers->sandbox, err) < 0 ||
         ciphertext_cache_start(layers->cache, err) < 0 ||
         upload_staging_start(layers->staging->staging, err) < 0)
         return -1;

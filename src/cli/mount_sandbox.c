@@ -7,12 +7,12 @@
 
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
+
 #include <string.h>
 #include <unistd.h>
 
 #define LOCAL_PREFIX "local:"
-#define MAXIMUM_PATHS 48
+#define MAXIMUM_PATHS 24
 
 /*
  * What the C library and libcurl read while the daemon serves. Rules hold for the file that is there
@@ -38,8 +38,6 @@ struct path_list {
     struct sandbox_path paths[MAXIMUM_PATHS];
     size_t count;
     char certificates[PATH_MAX]; /* the directory with the cafile */
-    char runtime[PATH_MAX];
-    char session[PATH_MAX];
 };
 
 static void add(struct path_list *list, const char *path, enum sandbox_access access)
@@ -60,33 +58,9 @@ static void add_certificates(struct path_list *list, const char *cafile)
     add(list, list->certificates, SANDBOX_READ);
 }
 
-/* gpg keeps its private state in `runtime`, its keys in the keyring, and sockets in the session's
- * directory. */
-static void add_gpg(struct path_list *list, const struct config *config)
-{
-    static const char *const programs[] = {"/bin", "/lib", "/lib64", "/usr"};
-    const char *session = getenv("XDG_RUNTIME_DIR");
-
-    for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++)
-        add(list, programs[i], SANDBOX_EXECUTE);
-    add(list, config->keyring, SANDBOX_SOCKETS);
-    add(list, config->runtime, SANDBOX_SOCKETS);
-    add(list, session, SANDBOX_SOCKETS);
-    (void)snprintf(list->session, sizeof list->session, "/run/user/%u", geteuid());
-    add(list, list->session, SANDBOX_SOCKETS);
-    (void)snprintf(list->runtime, sizeof list->runtime,
-                   geteuid() == 0 ? "/run/glancefs" : "/tmp/glancefs-%u", geteuid());
-    add(list, list->runtime, SANDBOX_SOCKETS);
-}
-
 static bool is_local(const struct config *config)
 {
     return strncmp(config->cloud, LOCAL_PREFIX, strlen(LOCAL_PREFIX)) == 0;
-}
-
-static bool runs_gpg(const struct config *config)
-{
-    return config->engine == CODEC_ENGINE_GPGME || config->keyring != NULL;
 }
 
 static void list_paths(struct path_list *list, const struct config *config,
@@ -99,17 +73,16 @@ static void list_paths(struct path_list *list, const struct config *config,
     add_certificates(list, cloud->cafile);
     if (is_local(config))
         add(list, config->cloud + strlen(LOCAL_PREFIX), SANDBOX_WRITE);
-    if (runs_gpg(config))
-        add_gpg(list, config);
 }
 
 int mount_sandbox_enter(const struct config *config, const struct cloud *cloud,
-                        struct sandbox_state *ret, struct error *err)
+                        struct codecs *codecs, struct sandbox_state *ret, struct error *err)
 {
     struct path_list list = {.count = 0};
-    struct sandbox_needs needs = {.uses_network = !is_local(config),
-                                  .runs_programs = runs_gpg(config)};
+    struct sandbox_needs needs = {.uses_network = !is_local(config)};
 
+    if (codecs_confine(codecs, config->has_sandbox, err) < 0)
+        return -1;
     if (!config->has_sandbox)
         return geteuid() == 0 ? 0 : process_drop_capabilities(err);
     list_paths(&list, config, cloud);
@@ -125,8 +98,6 @@ void mount_sandbox_tell(const struct sandbox_state *state)
     if (state->has_filter && state->landlock_abi == 0)
         log_warning("this kernel lacks Landlock (it came with Linux 5.13; wanted is 5.19): the "
                     "daemon may open whatever its user may");
-    if (state->runs_programs)
-        log_warning("engine=gpgme or a keyring: the daemon may run programs");
     if (geteuid() == 0)
         log_warning("the daemon stays root, %s capabilities: name a user with setuid=",
                     state->is_entered ? "without" : "with");

@@ -99,9 +99,10 @@ int session_open(struct config *config, size_t arena_bytes, struct session **ret
 
     if (session == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
+    /* Codecs may fork: by then no password lies where a child would inherit it. */
     if (session_setup_arena(arena_bytes, &session->arena, err) < 0 ||
-        session_make_codecs(config, &session->codecs, err) < 0 ||
-        open_cloud(config, session, err) < 0)
+        open_cloud(config, session, err) < 0 ||
+        session_make_codecs(config, &session->codecs, err) < 0)
         return -1;
     *ret = steal(&session);
     return 0;

@@ -198,8 +198,10 @@ static void show_sandbox(struct json_object *sandbox, FILE *stream)
         (void)fputs("sandbox   no Landlock, the daemon may open whatever its user may", stream);
     if (json_object_get_boolean(member(sandbox, "seccomp")))
         (void)fputs(", seccomp", stream);
-    if (json_object_get_boolean(member(sandbox, "runs_programs")))
-        (void)fputs(", runs gpg", stream);
+    if (member(sandbox, "gpg_helper") != NULL) {
+        (void)fputs(", the process that runs gpg: ", stream);
+        put_text(text_of(sandbox, "gpg_helper"), stream);
+    }
     (void)fputc('\n', stream);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "glancefs/codec.h"
 
+#include "codec/gpgme/gpg_helper.h"
 #include "codec/gpgme/gpgme_codec.h"
 #include "codec/openpgp/openpgp_codec.h"
 
@@ -11,6 +12,7 @@
 #include <strings.h>
 
 struct codecs {
+    struct gpg_helper *helper; /* NULL when no gpg is wanted */
     struct codec *openpgp;
 };
 
@@ -27,11 +29,24 @@ static bool is_showable(const char *format)
     return true;
 }
 
-static int new_openpgp(const struct codecs_options *options, struct codec **ret, struct error *err)
+static int start_helper(const struct codecs_options *options, struct gpg_helper **ret,
+                        struct error *err)
+{
+    const struct gpg_helper_options helper = {.has_home = options->engine == CODEC_ENGINE_GPGME,
+                                              .runtime = options->runtime,
+                                              .keyring = options->keyring};
+
+    if (!helper.has_home && helper.keyring == NULL)
+        return 0;
+    return gpg_helper_start(&helper, ret, err);
+}
+
+static int new_openpgp(const struct codecs_options *options, const struct gpg_helper *helper,
+                       struct codec **ret, struct error *err)
 {
     if (options->engine == CODEC_ENGINE_GPGME)
-        return gpgme_codec_new(options, ret, err);
-    return openpgp_codec_new(options, ret, err);
+        return gpgme_codec_new(options, helper, ret, err);
+    return openpgp_codec_new(options, helper, ret, err);
 }
 
 int codecs_new(const struct codecs_options *options, struct codecs **ret, struct error *err)
@@ -43,7 +58,8 @@ int codecs_new(const struct codecs_options *options, struct codecs **ret, struct
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     if (options == NULL)
         options = &defaults;
-    if (new_openpgp(options, &codecs->openpgp, err) < 0)
+    if (start_helper(options, &codecs->helper, err) < 0 ||
+        new_openpgp(options, codecs->helper, &codecs->openpgp, err) < 0)
         return -1;
     *ret = steal(&codecs);
     return 0;
@@ -55,7 +71,20 @@ void codecs_free(struct codecs *codecs)
         return;
     if (codecs->openpgp != NULL)
         codecs->openpgp->ops->free(codecs->openpgp);
+    gpg_helper_free(codecs->helper);
     free(codecs);
+}
+
+int codecs_confine(struct codecs *codecs, bool enters_sandbox, struct error *err)
+{
+    return codecs->helper == NULL ? 0 : gpg_helper_confine(codecs->helper, enters_sandbox, err);
+}
+
+enum codecs_helper codecs_helper(const struct codecs *codecs)
+{
+    if (codecs->helper == NULL)
+        return CODECS_HELPER_NONE;
+    return gpg_helper_is_alive(codecs->helper) ? CODECS_HELPER_RUNNING : CODECS_HELPER_ENDED;
 }
 
 int codecs_find(struct codecs *codecs, const char *format, const struct codec **ret,

@@ -574,6 +574,7 @@ static struct status_subject subject_of(struct image_index *index)
                                    .writes = index->parts.writes,
                                    .uploads = index->parts.uploads,
                                    .sandbox = index->parts.sandbox,
+                                   .codecs = index->parts.codecs,
                                    .services = &index->parts.cloud->counters};
 }
 

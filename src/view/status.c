@@ -89,7 +89,22 @@ static struct json_object *cache_object(struct ciphertext_cache *cache)
     return object;
 }
 
-static struct json_object *sandbox_object(const struct sandbox_state *sandbox)
+/* Null where nothing needs gpg. */
+static struct json_object *gpg_helper_name(enum codecs_helper helper)
+{
+    switch (helper) {
+    case CODECS_HELPER_RUNNING:
+        return json_object_new_string("running");
+    case CODECS_HELPER_ENDED:
+        return json_object_new_string("ended");
+    case CODECS_HELPER_NONE:
+        break;
+    }
+    return NULL;
+}
+
+static struct json_object *sandbox_object(const struct sandbox_state *sandbox,
+                                          const struct codecs *codecs)
 {
     static const struct sandbox_state none = {.is_entered = false};
     const struct sandbox_state *state = sandbox != NULL ? sandbox : &none;
@@ -98,7 +113,7 @@ static struct json_object *sandbox_object(const struct sandbox_state *sandbox)
     add(object, "entered", json_object_new_boolean(state->is_entered));
     add_number(object, "landlock_abi", (uint64_t)state->landlock_abi);
     add(object, "seccomp", json_object_new_boolean(state->has_filter));
-    add(object, "runs_programs", json_object_new_boolean(state->runs_programs));
+    add(object, "gpg_helper", gpg_helper_name(codecs_helper(codecs)));
     return object;
 }
 
@@ -242,7 +257,7 @@ static struct json_object *status_object(const struct status_subject *subject)
     add(object, "verify",
         json_object_new_string(subject->verify == VERIFY_STREAM ? "stream" : "first"));
     add_number(object, "uptime_seconds", subject->uptime_seconds);
-    add(object, "sandbox", sandbox_object(subject->sandbox));
+    add(object, "sandbox", sandbox_object(subject->sandbox, subject->codecs));
     add(object, "cache", cache_object(subject->cache));
     add(object, "memory", memory_object(subject->arena));
     add(object, "streams", streams);

@@ -8,6 +8,7 @@
 #define VIEW_STATUS_H
 
 #include "glancefs/ciphertext_cache.h"
+#include "glancefs/codec.h"
 #include "glancefs/config.h"
 #include "glancefs/error.h"
 #include "glancefs/sandbox_state.h"
@@ -34,6 +35,7 @@ struct status_subject {
     struct write_index *writes;              /* may be NULL, as the next */
     struct upload_staging *uploads;          /* its disk is read */
     const struct sandbox_state *sandbox;     /* NULL: none */
+    const struct codecs *codecs;             /* for their helper */
     const struct service_counters *services; /* for metrics only */
 };
 

@@ -5,7 +5,6 @@
 #include "base/file_sink.h"
 #include "codec/gpgme/gpg_agent.h"
 #include "crypto/encoding.h"
-#include "crypto/random.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -169,19 +169,23 @@ static void purge_stale_homes(int runtime, const char *runtime_path)
 
 /* --- the home --- */
 
-static void choose_name(struct gnupg_home *home, const char *runtime)
+/* The crypto library is not at hand in the process that gets here: see gpg_warden.h. */
+static int choose_name(struct gnupg_home *home, const char *runtime, struct error *err)
 {
     uint8_t random[HOME_RANDOM_BYTES];
 
-    random_bytes(random, sizeof random);
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+        return error_set_errno(err, errno, "getrandom");
     memcpy(home->name, HOME_PREFIX, sizeof HOME_PREFIX - 1);
     encode_hex(random, sizeof random, home->name + sizeof HOME_PREFIX - 1);
     (void)snprintf(home->path, sizeof home->path, "%s/%s", runtime, home->name);
+    return 0;
 }
 
 static int make_home(struct gnupg_home *home, const char *runtime, struct error *err)
 {
-    choose_name(home, runtime);
+    if (choose_name(home, runtime, err) < 0)
+        return -1;
     if (mkdirat(home->runtime, home->name, S_IRWXU) < 0)
         return error_set_errno(err, errno, "%s", home->path);
     home->lock = openat(home->runtime, home->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -2,7 +2,7 @@
 #include "codec/gpgme/gpg_agent.h"
 
 #include "base/clock.h"
-#include "codec/gpgme/gpg_child.h"
+#include "codec/gpgme/gpg_environment.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -53,7 +53,7 @@ static void read_answer(int fd, char answer[ANSWER_BYTES])
     answer[size] = '\0';
 }
 
-/* No signal blocked, SIGPIPE not ignored: see gpg_child.c. */
+/* No signal blocked, SIGPIPE not ignored, as gpgme leaves it. */
 static int set_signals(posix_spawnattr_t *attributes)
 {
     sigset_t none, pipe;
@@ -103,7 +103,7 @@ static int spawn(char *const *argv, char *const *environment, int output, pid_t 
 /* Runs one of GnuPG's helpers on `home`; what it prints goes to `answer`, empty when it fails. */
 static void run(char *const *argv, const char *home, char answer[ANSWER_BYTES])
 {
-    CLEANUP(gpg_child_free) struct gpg_child *child = NULL;
+    CLEANUP(gpg_environment_free) struct gpg_environment *environment = NULL;
     CLEANUP(fd_close) int reading = -1;
     struct error ignored = ERROR_INIT;
     int ends[2];
@@ -111,10 +111,10 @@ static void run(char *const *argv, const char *home, char answer[ANSWER_BYTES])
     int result;
 
     answer[0] = '\0';
-    if (gpg_child_new(home, &child, &ignored) < 0 || pipe2(ends, O_CLOEXEC) < 0)
+    if (gpg_environment_new(home, &environment, &ignored) < 0 || pipe2(ends, O_CLOEXEC) < 0)
         return;
     reading = ends[0];
-    result = spawn(argv, gpg_child_environment(child), ends[1], &pid);
+    result = spawn(argv, gpg_environment_variables(environment), ends[1], &pid);
     (void)close(ends[1]);
     if (result < 0)
         return;

@@ -28,11 +28,9 @@ struct gpg_decryption {
 
 /* --- which session key packet --- */
 
-static const char *home_of(const struct gpg_decryption *decryption, size_t packet)
+static enum gpg_home home_of(size_t packet)
 {
-    if (packet == OUTER_MESSAGE_PUBLIC_KEYS)
-        return gpg_keyring_use(decryption->codec->keyring);
-    return gnupg_home_path(decryption->codec->home);
+    return packet == OUTER_MESSAGE_PUBLIC_KEYS ? GPG_HOME_KEYRING : GPG_HOME_PRIVATE;
 }
 
 static const struct secure_buffer *passphrase_of(const struct gpg_decryption *decryption,
@@ -52,7 +50,7 @@ static int try_packet(const struct gpg_decryption *decryption, size_t packet, st
     *ret = false;
     if (outer_message_excerpt(decryption->message, packet, cancel, &excerpt, &size, err) < 0)
         return -1;
-    if (gpg_session_key_find(home_of(decryption, packet), decryption->arena,
+    if (gpg_session_key_find(decryption->codec->helper, home_of(packet), decryption->arena,
                              passphrase_of(decryption, packet), excerpt, size, cancel, &found,
                              err) < 0) {
         if (err->kind != ERROR_UNAVAILABLE)
@@ -77,7 +75,7 @@ static int choose_packet(struct gpg_decryption *decryption, struct cancel *cance
 {
     const struct outer_message *message = decryption->message;
     const bool asks_keyring =
-        outer_message_has_public_key_packets(message) && decryption->codec->keyring != NULL;
+        outer_message_has_public_key_packets(message) && decryption->codec->has_keyring;
     const size_t count = outer_message_passphrase_packets(message) + (asks_keyring ? 1 : 0);
     struct error unavailable = ERROR_INIT, try_err = ERROR_INIT;
     bool fits = count == 1;
@@ -106,8 +104,9 @@ static int choose_packet(struct gpg_decryption *decryption, struct cancel *cance
 static int start(struct gpg_decryption *decryption, struct error *err)
 {
     const struct gpg_operation_options options = {
+        .helper = decryption->codec->helper,
         .verb = GPG_DECRYPT,
-        .home = home_of(decryption, decryption->packet),
+        .home = home_of(decryption->packet),
         .arena = decryption->arena,
         .passphrase = passphrase_of(decryption, decryption->packet)};
 

@@ -12,14 +12,15 @@
 
 struct gpg_keyring;
 
-/** ERROR_INVALID when `path` is not the absolute path of a directory. */
+/** ERROR_INVALID when `path` is not the absolute path of a directory. Processes forked afterwards
+ *  share what is known of its use. */
 int gpg_keyring_new(const char *path, struct gpg_keyring **ret, struct error *err);
 
 /** Stops the agent if it came with us. NULL is allowed. */
 void gpg_keyring_free(struct gpg_keyring *keyring);
 DEFINE_CLEANUP(struct gpg_keyring, gpg_keyring_free)
 
-/** Its path, for gpg to use now. Any thread. */
+/** Its path, for gpg to use now. Any thread, and any process forked since. */
 const char *gpg_keyring_use(struct gpg_keyring *keyring);
 
 #endif

@@ -2,198 +2,104 @@
 #include "codec/gpgme/gpg_operation.h"
 
 #include "base/clock.h"
-#include "codec/gpgme/gpg_child.h"
+#include "codec/gpgme/descriptor_message.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <gpgme.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/types.h>
 #include <unistd.h>
-
-/* gpg's pipes, in the order in which gpgme opens them; gpg_operation_start checks that it was so,
- * and were the order another one, gpgme would meet refuse_output or a status that says nothing. */
-enum pipe_role {
-    PIPE_STATUS,
-    PIPE_DIAGNOSTICS, /* gpg's log, which names session keys */
-    PIPE_OUTPUT,
-    PIPE_INPUT,
-    PIPE_COMMAND, /* open while gpg waits for the passphrase */
-    PIPE_ROLES,
-};
-
-struct gpg_pipe {
-    int fd; /* -1: not open */
-    gpgme_io_cb_t handle;
-    void *context;
-};
-
-/* Plaintext that gpg can be ahead of us, in bytes; the system may grant less. */
-#define PIPE_BYTES (256 * 1024)
-
-/* Takes gpg's log out of its pipe; a multiple of the page, which the arena hands out anyway. */
-#define LOG_BYTES 4096
 
 struct gpg_operation {
     struct gpg_operation_options options;
-    struct gpg_child *child;
-    struct gpg_status status;
-    gpgme_ctx_t context;
-    gpgme_data_t input, output; /* never used for bytes: only their ends pass through gpgme */
-    struct gpg_pipe pipes[PIPE_ROLES];
-    unsigned read_pipes; /* opened by gpgme so far */
-    void *log;           /* LOG_BYTES in the arena */
-    int wake;            /* eventfd that a cancel token writes to */
-    int life;            /* the status pipe once more: it hangs up when gpg is gone */
-    uint64_t deadline;   /* on the monotonic clock, in nanoseconds; UINT64_MAX: none */
+    struct gpg_result result;
+    struct secure_buffer *message; /* the request, then the result */
+    int input, output;             /* gpg's pipes; -1 once they are closed */
+    int socket;                    /* the child's other end; -1 once it told the result */
+    int wake;                      /* eventfd that a cancel token writes to */
+    uint64_t deadline;             /* on the monotonic clock, in nanoseconds; UINT64_MAX: none */
     bool has_ended;
-    bool has_asked;
     bool took_all;
 };
 
-/* --- what gpgme calls --- */
-
-static gpgme_error_t add_pipe(void *data, int fd, int dir, gpgme_io_cb_t handle, void *context,
-                              void **tag)
-{
-    struct gpg_operation *operation = data;
-    unsigned role = PIPE_INPUT;
-
-    if (dir != 0)
-        role = operation->read_pipes++;
-    else if (operation->pipes[PIPE_INPUT].handle != NULL)
-        role = PIPE_COMMAND;
-    if ((dir != 0 && role > PIPE_OUTPUT) || operation->pipes[role].fd >= 0)
-        return gpgme_error(GPG_ERR_NOT_SUPPORTED);
-    operation->pipes[role] = (struct gpg_pipe){.fd = fd, .handle = handle, .context = context};
-    if (role == PIPE_OUTPUT || role == PIPE_INPUT)
-        (void)fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES);
-    *tag = &operation->pipes[role];
-    return 0;
-}
-
-static void remove_pipe(void *tag)
-{
-    ((struct gpg_pipe *)tag)->fd = -1;
-}
-
-static void take_event(void *data, gpgme_event_io_t type, void *type_data)
-{
-    (void)type_data;
-    if (type == GPGME_EVENT_DONE)
-        ((struct gpg_operation *)data)->has_ended = true;
-}
-
-static gpgme_error_t take_status(void *data, const char *keyword, const char *arguments)
-{
-    /* The text lies in gpgme's own buffer, whose secrets nobody else would wipe. */
-    gpg_status_add(&((struct gpg_operation *)data)->status, keyword, (char *)(uintptr_t)arguments);
-    return 0;
-}
-
-static gpgme_error_t give_passphrase(void *data, const char *uid_hint, const char *info,
-                                     int previous_was_bad, int fd)
-{
-    struct gpg_operation *operation = data;
-    const struct secure_buffer *passphrase = operation->options.passphrase;
-
-    (void)uid_hint;
-    (void)info;
-    operation->has_asked = true;
-    if (previous_was_bad)
-        return gpgme_error(GPG_ERR_CANCELED);
-    if (gpgme_io_writen(fd, secure_buffer_bytes(passphrase), secure_buffer_size(passphrase)) != 0 ||
-        gpgme_io_writen(fd, "\n", 1) != 0)
-        return gpgme_error(GPG_ERR_GENERAL);
-    return 0;
-}
-
-static ssize_t end_input(void *data, void *buffer, size_t size)
-{
-    (void)data;
-    (void)buffer;
-    (void)size;
-    return 0;
-}
-
-static ssize_t refuse_output(void *data, const void *buffer, size_t size)
-{
-    (void)data;
-    (void)buffer;
-    (void)size;
-    errno = EIO;
-    return -1;
-}
+/* What is polled for. */
+enum { POLL_INPUT, POLL_OUTPUT, POLL_SOCKET, POLL_WAKE, POLLS };
 
 /* --- start and end --- */
 
-static int unusable(gpgme_error_t code, struct error *err)
+static void close_own(int *fd)
 {
-    return error_set(err, ERROR_UNSUPPORTED, "GnuPG cannot be used: %s", gpgme_strerror(code));
+    if (*fd >= 0)
+        (void)close(steal_fd(fd));
 }
 
-static int set_up_context(struct gpg_operation *operation, struct error *err)
+static int receive_message(struct gpg_operation *operation, int *fds, size_t count,
+                           struct error *err)
 {
-    static struct gpgme_data_cbs data_functions = {.read = end_input, .write = refuse_output};
-    struct gpgme_io_cbs pipe_functions = {.add = add_pipe,
-                                          .add_priv = operation,
-                                          .remove = remove_pipe,
-                                          .event = take_event,
-                                          .event_priv = operation};
+    struct secure_buffer *message = operation->message;
+    size_t size;
+
+    secure_buffer_set_size(message, 0);
+    if (descriptor_message_receive(operation->socket, secure_buffer_data(message),
+                                   LIMIT_GPG_MESSAGE_BYTES, &size, fds, count, err) < 0)
+        return err->errnum == ECONNRESET ? gpg_helper_has_ended(err) : -1;
+    if (size == 0)
+        return gpg_helper_has_ended(err);
+    secure_buffer_set_size(message, size);
+    return 0;
+}
+
+static int send_request(struct gpg_operation *operation, struct error *err)
+{
     const struct gpg_operation_options *options = &operation->options;
-    gpgme_error_t code = gpgme_new(&operation->context);
+    const struct secure_buffer *passphrase = options->passphrase;
+    const struct gpg_request request = {
+        .verb = options->verb,
+        .home = options->home,
+        .exports_session_key = options->exports_session_key,
+        .has_passphrase = passphrase != NULL,
+        .passphrase = passphrase != NULL ? secure_buffer_bytes(passphrase) : NULL,
+        .passphrase_size = passphrase != NULL ? secure_buffer_size(passphrase) : 0};
 
-    if (code == 0)
-        code = gpgme_set_ctx_flag(operation->context, "full-status", "1");
-    if (code == 0)
-        code = gpgme_set_ctx_flag(operation->context, "no-symkey-cache", "1");
-    if (code == 0 && options->exports_session_key)
-        code = gpgme_set_ctx_flag(operation->context, "export-session-key", "1");
-    if (code == 0 && options->passphrase != NULL)
-        code = gpgme_set_pinentry_mode(operation->context, GPGME_PINENTRY_MODE_LOOPBACK);
-    if (code == 0)
-        code = gpgme_data_new_from_cbs(&operation->input, &data_functions, operation);
-    if (code == 0)
-        code = gpgme_data_new_from_cbs(&operation->output, &data_functions, operation);
-    if (code != 0)
-        return unusable(code, err);
-    gpgme_set_offline(operation->context, 1);
-    gpgme_set_status_cb(operation->context, take_status, operation);
-    gpgme_set_io_cbs(operation->context, &pipe_functions);
-    if (options->passphrase != NULL)
-        gpgme_set_passphrase_cb(operation->context, give_passphrase, operation);
-    return 0;
+    if (secure_buffer_new(options->arena, LIMIT_GPG_MESSAGE_BYTES, &operation->message, err) < 0 ||
+        gpg_request_write(&request, operation->message, err) < 0)
+        return -1;
+    if (descriptor_message_send(operation->socket, secure_buffer_bytes(operation->message),
+                                secure_buffer_size(operation->message), NULL, 0, err) == 0)
+        return 0;
+    return err->errnum == EPIPE ? gpg_helper_has_ended(err) : -1;
 }
 
-static gpgme_error_t start_verb(struct gpg_operation *operation)
+static int never_block(int fd, struct error *err)
 {
-    if (operation->options.verb == GPG_DECRYPT)
-        return gpgme_op_decrypt_ext_start(operation->context, GPGME_DECRYPT_UNWRAP,
-                                          operation->input, operation->output);
-    return gpgme_op_encrypt_start(operation->context, NULL,
-                                  GPGME_ENCRYPT_SYMMETRIC | GPGME_ENCRYPT_NO_COMPRESS,
-                                  operation->input, operation->output);
+    return fcntl(fd, F_SETFL, O_NONBLOCK) == 0 ? 0 : error_set_errno(err, errno, "fcntl");
 }
 
-static int start(struct gpg_operation *operation, struct error *err)
+static int receive_pipes(struct gpg_operation *operation, struct error *err)
 {
-    gpgme_error_t code;
+    struct pollfd polled = {.fd = operation->socket, .events = POLLIN};
+    int fds[2] = {-1, -1};
+    int result;
 
-    gpg_child_begin(operation->child);
-    code = start_verb(operation);
-    gpg_child_end();
-    if (code != 0)
-        return unusable(code, err);
-    if (operation->read_pipes != PIPE_OUTPUT + 1 || operation->pipes[PIPE_INPUT].fd < 0)
-        return error_set(err, ERROR_UNSUPPORTED, "this version of gpgme is not supported");
-    operation->life = fcntl(operation->pipes[PIPE_STATUS].fd, F_DUPFD_CLOEXEC, 0);
-    if (operation->life < 0)
-        return error_set_errno(err, errno, "dup");
-    return 0;
+    do
+        result = poll(&polled, 1, GPG_STALL_SECONDS * 1000);
+    while (result < 0 && errno == EINTR);
+    if (result == 0)
+        return error_set(err, ERROR_TIMEOUT, "gpg does not start");
+    if (receive_message(operation, fds, 2, err) < 0)
+        return -1;
+    operation->input = fds[0];
+    operation->output = fds[1];
+    if (gpg_answer_read(secure_buffer_bytes(operation->message),
+                        secure_buffer_size(operation->message), err) < 0)
+        return -1;
+    if (fds[0] < 0)
+        return error_set(err, ERROR_UNAVAILABLE, "gpg's pipes did not come");
+    if (never_block(fds[0], err) < 0)
+        return -1;
+    return never_block(fds[1], err);
 }
 
 int gpg_operation_start(const struct gpg_operation_options *options, struct gpg_operation **ret,
@@ -209,63 +115,29 @@ int gpg_operation_start(const struct gpg_operation_options *options, struct gpg_
     if (options->total_seconds > 0)
         operation->deadline =
             clock_monotonic_ns() + options->total_seconds * NANOSECONDS_PER_SECOND;
-    operation->life = -1;
-    for (unsigned i = 0; i < PIPE_ROLES; i++)
-        operation->pipes[i].fd = -1;
+    operation->input = operation->output = operation->socket = -1;
     operation->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (operation->wake < 0)
         return error_set_errno(err, errno, "eventfd");
-    operation->log = secure_arena_allocate(options->arena, LOG_BYTES);
-    if (operation->log == NULL)
-        return error_set(err, ERROR_EXHAUSTED, "out of locked memory");
-    if (gpg_status_init(&operation->status, options->arena, options->exports_session_key, err) <
-            0 ||
-        gpg_child_new(options->home, &operation->child, err) < 0 ||
-        set_up_context(operation, err) < 0 || start(operation, err) < 0)
+    if (gpg_status_init(&operation->result.status, options->arena, options->exports_session_key,
+                        err) < 0 ||
+        gpg_helper_connect(options->helper, &operation->socket, err) < 0 ||
+        send_request(operation, err) < 0 || receive_pipes(operation, err) < 0)
         return -1;
     *ret = steal(&operation);
     return 0;
-}
-
-static bool is_gone(const struct gpg_operation *operation, int timeout_ms)
-{
-    struct pollfd polled = {.fd = operation->life};
-
-    return poll(&polled, 1, timeout_ms) == 1;
-}
-
-/* Told first, so that gpg takes its locks off the operator's keyring. */
-static void end_gpg(const struct gpg_operation *operation)
-{
-    if (operation->life < 0 || is_gone(operation, 0))
-        return;
-    gpg_child_signal(operation->child, SIGTERM);
-    if (!is_gone(operation, GPG_TERMINATION_MS))
-        gpg_child_signal(operation->child, SIGKILL);
-}
-
-static void close_own(int fd)
-{
-    if (fd >= 0)
-        (void)close(fd);
 }
 
 void gpg_operation_free(struct gpg_operation *operation)
 {
     if (operation == NULL)
         return;
-    end_gpg(operation);
-    if (operation->context != NULL && !operation->has_ended)
-        (void)gpgme_cancel(operation->context);
-    if (operation->context != NULL)
-        gpgme_release(operation->context);
-    gpgme_data_release(operation->input);
-    gpgme_data_release(operation->output);
-    gpg_child_free(operation->child);
-    gpg_status_clear(&operation->status, operation->options.arena);
-    secure_arena_release(operation->options.arena, operation->log);
-    close_own(operation->life);
-    close_own(operation->wake);
+    close_own(&operation->socket);
+    close_own(&operation->input);
+    close_own(&operation->output);
+    close_own(&operation->wake);
+    secure_buffer_free(operation->message);
+    gpg_status_clear(&operation->result.status, operation->options.arena);
     free(operation);
 }
 
@@ -276,63 +148,40 @@ static void wake(void *context)
     (void)eventfd_write(*(const int *)context, 1);
 }
 
-/* Lets gpgme see what is on its pipe: a status line, the wish for a passphrase, or an end. */
-static void let_gpgme_handle(struct gpg_pipe *pipe)
-{
-    (void)pipe->handle(pipe->context, pipe->fd);
-}
-
-static void drain_log(struct gpg_operation *operation)
-{
-    struct gpg_pipe *pipe = &operation->pipes[PIPE_DIAGNOSTICS];
-
-    if (read(pipe->fd, operation->log, LOG_BYTES) <= 0)
-        let_gpgme_handle(pipe);
-}
-
 static void read_output(struct gpg_operation *operation, struct gpg_exchange *exchange)
 {
-    struct gpg_pipe *pipe = &operation->pipes[PIPE_OUTPUT];
-    const ssize_t got = read(pipe->fd, exchange->output, exchange->output_size);
+    const ssize_t got = read(operation->output, exchange->output, exchange->output_size);
 
     if (got > 0)
         exchange->given = (size_t)got;
     else if (got == 0)
-        let_gpgme_handle(pipe);
+        close_own(&operation->output);
 }
 
 /* gpg that went away takes no more; why it did is told by its status. */
 static void write_input(struct gpg_operation *operation, struct gpg_exchange *exchange)
 {
-    struct gpg_pipe *pipe = &operation->pipes[PIPE_INPUT];
     ssize_t taken = 0;
 
     if (exchange->input_size > 0)
-        taken = write(pipe->fd, exchange->input, exchange->input_size);
+        taken = write(operation->input, exchange->input, exchange->input_size);
     if (taken > 0) {
         exchange->taken = (size_t)taken;
     } else if (taken == 0) {
         operation->took_all = true;
-        let_gpgme_handle(pipe);
+        close_own(&operation->input);
     } else if (errno != EAGAIN && errno != EINTR) {
-        let_gpgme_handle(pipe);
+        close_own(&operation->input);
     }
 }
 
-static bool is_wanted(const struct gpg_exchange *exchange, enum pipe_role role)
+static int take_result(struct gpg_operation *operation, struct error *err)
 {
-    switch (role) {
-    case PIPE_OUTPUT:
-        return exchange->output_size > 0;
-    case PIPE_INPUT:
-        return exchange->input_size > 0 || exchange->is_last;
-    case PIPE_STATUS:
-    case PIPE_DIAGNOSTICS:
-    case PIPE_COMMAND:
-    case PIPE_ROLES:
-        break;
-    }
-    return true;
+    if (receive_message(operation, NULL, 0, err) < 0 ||
+        gpg_result_read(operation->message, &operation->result, err) < 0)
+        return -1;
+    close_own(&operation->socket);
+    return 0;
 }
 
 /* How long the next wait may take; 0 when the time is up. */
@@ -348,20 +197,20 @@ static int patience_ms(const struct gpg_operation *operation)
     return (int)(left_ms < stall_ms ? left_ms : stall_ms);
 }
 
-/* One more than the pipes: the token's. */
-static int wait_for_pipes(struct gpg_operation *operation, const struct gpg_exchange *exchange,
-                          struct pollfd polled[PIPE_ROLES + 1], struct error *err)
+static int wait_for_gpg(struct gpg_operation *operation, const struct gpg_exchange *exchange,
+                        struct pollfd polled[POLLS], struct error *err)
 {
+    const bool has_input = exchange->input_size > 0 || exchange->is_last;
     int result;
 
-    for (unsigned i = 0; i < PIPE_ROLES; i++) {
-        polled[i].fd = is_wanted(exchange, i) ? operation->pipes[i].fd : -1;
-        polled[i].events = i < PIPE_INPUT ? POLLIN : POLLOUT;
-        polled[i].revents = 0;
-    }
-    polled[PIPE_ROLES] = (struct pollfd){.fd = operation->wake, .events = POLLIN};
+    polled[POLL_INPUT] =
+        (struct pollfd){.fd = has_input ? operation->input : -1, .events = POLLOUT};
+    polled[POLL_OUTPUT] =
+        (struct pollfd){.fd = exchange->output_size > 0 ? operation->output : -1, .events = POLLIN};
+    polled[POLL_SOCKET] = (struct pollfd){.fd = operation->socket, .events = POLLIN};
+    polled[POLL_WAKE] = (struct pollfd){.fd = operation->wake, .events = POLLIN};
     do {
-        result = poll(polled, PIPE_ROLES + 1, patience_ms(operation));
+        result = poll(polled, POLLS, patience_ms(operation));
     } while (result < 0 && errno == EINTR);
     if (result < 0)
         return error_set_errno(err, errno, "poll");
@@ -370,44 +219,28 @@ static int wait_for_pipes(struct gpg_operation *operation, const struct gpg_exch
     return 0;
 }
 
-/* Status and passphrase come first; a pipe may be closed by what another one told. */
-static void serve_pipes(struct gpg_operation *operation, struct gpg_exchange *exchange,
-                        const struct pollfd polled[PIPE_ROLES])
+/* A child that was killed takes its gpg along: what stands in the pipe is not worth having. */
+static int serve(struct gpg_operation *operation, struct gpg_exchange *exchange,
+                 const struct pollfd polled[POLLS], struct error *err)
 {
-    static const enum pipe_role order[] = {PIPE_COMMAND, PIPE_STATUS, PIPE_DIAGNOSTICS, PIPE_INPUT,
-                                           PIPE_OUTPUT};
-
-    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
-        const enum pipe_role role = order[i];
-        struct gpg_pipe *pipe = &operation->pipes[role];
-
-        if (pipe->fd < 0 || pipe->fd != polled[role].fd || polled[role].revents == 0)
-            continue;
-        if (role == PIPE_INPUT)
-            write_input(operation, exchange);
-        else if (role == PIPE_OUTPUT)
-            read_output(operation, exchange);
-        else if (role == PIPE_DIAGNOSTICS)
-            drain_log(operation);
-        else
-            let_gpgme_handle(pipe);
+    if (polled[POLL_SOCKET].revents != 0 && take_result(operation, err) < 0)
+        return -1;
+    if (polled[POLL_INPUT].revents != 0)
+        write_input(operation, exchange);
+    if (polled[POLL_OUTPUT].revents != 0)
+        read_output(operation, exchange);
+    if (operation->socket < 0 && operation->output < 0) {
+        close_own(&operation->input);
+        operation->has_ended = true;
     }
-}
-
-/* Without this the caller would have to find input for a gpg that is gone. */
-static void close_useless_input(struct gpg_operation *operation)
-{
-    struct gpg_pipe *pipes = operation->pipes;
-
-    if (pipes[PIPE_INPUT].fd >= 0 && pipes[PIPE_STATUS].fd < 0 && pipes[PIPE_OUTPUT].fd < 0)
-        let_gpgme_handle(&pipes[PIPE_INPUT]);
+    return 0;
 }
 
 int gpg_operation_exchange(struct gpg_operation *operation, struct gpg_exchange *exchange,
                            struct cancel *cancel, struct error *err)
 {
     struct cancel_listener listener = {.wake = wake, .context = &operation->wake};
-    struct pollfd polled[PIPE_ROLES + 1];
+    struct pollfd polled[POLLS];
     eventfd_t ignored;
     int result = 0;
 
@@ -418,11 +251,9 @@ int gpg_operation_exchange(struct gpg_operation *operation, struct gpg_exchange 
     while (result == 0 && !operation->has_ended && exchange->taken == 0 && exchange->given == 0) {
         result = cancel_check(cancel, err);
         if (result == 0)
-            result = wait_for_pipes(operation, exchange, polled, err);
-        if (result == 0 && !cancel_is_requested(cancel)) {
-            serve_pipes(operation, exchange, polled);
-            close_useless_input(operation);
-        }
+            result = wait_for_gpg(operation, exchange, polled, err);
+        if (result == 0 && !cancel_is_requested(cancel))
+            result = serve(operation, exchange, polled, err);
     }
     cancel_unlisten(cancel, &listener);
     return result;
@@ -440,10 +271,10 @@ bool gpg_operation_took_all(const struct gpg_operation *operation)
 
 bool gpg_operation_asked(const struct gpg_operation *operation)
 {
-    return operation->has_asked;
+    return operation->result.has_asked;
 }
 
 const struct gpg_status *gpg_operation_status(const struct gpg_operation *operation)
 {
-    return &operation->status;
+    return &operation->result.status;
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One run of gpg through gpgme, as a transfer in both directions that never waits longer than its
- * caller wants. gpgme's blocking calls hang for ever when gpg ends before it has read everything, and
- * pass plaintext through memory that is not locked. So gpgme keeps the conversation with gpg (start,
- * status, passphrase), while the bytes go between the caller's memory and gpg's pipes directly, in an
- * event loop of ours with a cancel token and a watchdog. It runs in the caller's thread, which must
- * be one that may wait. One thread at a time.
+ * One run of gpg, as a transfer in both directions that never waits longer than its caller wants.
+ * gpg is run by a child of the helper; the bytes go between the caller's memory and gpg's pipes
+ * directly, in an event loop with a cancel token and a watchdog. It runs in the caller's thread,
+ * which must be one that may wait. One thread at a time.
  */
 #ifndef CODEC_GPGME_GPG_OPERATION_H
 #define CODEC_GPGME_GPG_OPERATION_H
 
+#include "codec/gpgme/gpg_helper.h"
+#include "codec/gpgme/gpg_protocol.h"
 #include "codec/gpgme/gpg_status.h"
 #include "glancefs/cancel.h"
 #include "glancefs/cleanup.h"
@@ -29,14 +29,10 @@
 /** What gpg has to end when it is told to, before it is killed, in milliseconds. */
 #define GPG_TERMINATION_MS 500
 
-enum gpg_verb {
-    GPG_DECRYPT, /* takes off the encryption alone: the packets inside come out as they are */
-    GPG_ENCRYPT, /* with a passphrase, as the home's gpg.conf says */
-};
-
 struct gpg_operation_options {
+    const struct gpg_helper *helper; /* borrowed */
     enum gpg_verb verb;
-    const char *home;                       /* GNUPGHOME */
+    enum gpg_home home;
     struct secure_arena *arena;             /* for what is secret */
     const struct secure_buffer *passphrase; /* borrowed; NULL: gpg-agent knows or asks */
     bool exports_session_key;               /* into the status */
@@ -46,11 +42,12 @@ struct gpg_operation_options {
 
 struct gpg_operation;
 
-/** Starts gpg. ERROR_UNSUPPORTED when that cannot be done with this GnuPG. */
+/** Starts gpg. ERROR_UNSUPPORTED when that cannot be done with this GnuPG, ERROR_UNAVAILABLE when the
+ *  helper has ended. */
 int gpg_operation_start(const struct gpg_operation_options *options, struct gpg_operation **ret,
                         struct error *err);
 
-/** Ends gpg if it still runs, wipes and frees. NULL is allowed. */
+/** Wipes and frees. gpg ends, if it still runs, within GPG_TERMINATION_MS. NULL is allowed. */
 void gpg_operation_free(struct gpg_operation *operation);
 DEFINE_CLEANUP(struct gpg_operation, gpg_operation_free)
 
@@ -69,7 +66,8 @@ struct gpg_exchange {
  * Waits until gpg takes or gives bytes, or has ended: then both results are 0 and
  * gpg_operation_has_ended is true. Gpg that ends early takes no more input.
  *
- * ERROR_CANCELLED, with nothing lost; ERROR_TIMEOUT once gpg stalls or its time is up.
+ * ERROR_CANCELLED, with nothing lost; ERROR_TIMEOUT once gpg stalls or its time is up;
+ * ERROR_UNAVAILABLE when the process that runs it was killed.
  */
 int gpg_operation_exchange(struct gpg_operation *operation, struct gpg_exchange *exchange,
                            struct cancel *cancel, struct error *err);
@@ -80,10 +78,11 @@ bool gpg_operation_has_ended(const struct gpg_operation *operation);
 /** True when gpg has taken all input, up to the end of it. */
 bool gpg_operation_took_all(const struct gpg_operation *operation);
 
-/** True when gpg came to ask for the passphrase: what fails before is not the message's fault. */
+/** True when gpg came to ask for the passphrase: what fails before is not the message's fault. Known
+ *  once it has ended. */
 bool gpg_operation_asked(const struct gpg_operation *operation);
 
-/** What gpg said so far. */
+/** What gpg said, once it has ended. */
 const struct gpg_status *gpg_operation_status(const struct gpg_operation *operation);
 
 #endif

@@ -48,12 +48,13 @@ static int feed(struct gpg_operation *operation, const uint8_t *message, size_t 
     return 0;
 }
 
-int gpg_session_key_find(const char *home, struct secure_arena *arena,
-                         const struct secure_buffer *passphrase, const uint8_t *message,
-                         size_t size, struct cancel *cancel, struct gpg_session_key *ret,
-                         struct error *err)
+int gpg_session_key_find(const struct gpg_helper *helper, enum gpg_home home,
+                         struct secure_arena *arena, const struct secure_buffer *passphrase,
+                         const uint8_t *message, size_t size, struct cancel *cancel,
+                         struct gpg_session_key *ret, struct error *err)
 {
-    const struct gpg_operation_options options = {.verb = GPG_DECRYPT,
+    const struct gpg_operation_options options = {.helper = helper,
+                                                  .verb = GPG_DECRYPT,
                                                   .home = home,
                                                   .arena = arena,
                                                   .passphrase = passphrase,

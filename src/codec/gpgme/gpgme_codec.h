@@ -11,18 +11,20 @@
 #ifndef CODEC_GPGME_GPGME_CODEC_H
 #define CODEC_GPGME_GPGME_CODEC_H
 
-#include "codec/gpgme/gnupg_home.h"
-#include "codec/gpgme/gpg_keyring.h"
+#include "codec/gpgme/gpg_helper.h"
 #include "glancefs/codec.h"
+
+#include <stdbool.h>
 
 struct gpgme_codec {
     struct codec codec;
-    struct gnupg_home *home;     /* for passphrases */
-    struct gpg_keyring *keyring; /* for public keys; NULL when there is none */
+    const struct gpg_helper *helper;
+    bool has_keyring; /* for public keys */
 };
 
-/** Makes the codec that `options` describe; freed by its ops. ERROR_UNSUPPORTED when GnuPG cannot
- *  be used, or AEAD is wanted; errors as gnupg_home_new and gpg_keyring_new. */
-int gpgme_codec_new(const struct codecs_options *options, struct codec **ret, struct error *err);
+/** Makes the codec that `options` describe, which runs gpg by way of `helper` (borrowed); freed by its
+ *  ops. ERROR_UNSUPPORTED when AEAD is wanted. */
+int gpgme_codec_new(const struct codecs_options *options, const struct gpg_helper *helper,
+                    struct codec **ret, struct error *err);
 
 #endif

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/gpgme/gpgme_keys.h"
 
-#include "codec/gpgme/gpg_keyring.h"
+#include "codec/gpgme/gpg_helper.h"
 #include "codec/gpgme/gpg_session_key.h"
-#include "codec/gpgme/gpgme_library.h"
 #include "codec/openpgp/message_damaged.h"
 #include "codec/openpgp/packet_header.h"
 #include "codec/openpgp/packet_type.h"
@@ -17,7 +16,7 @@
 
 struct gpgme_keys {
     struct session_key_resolver resolver;
-    struct gpg_keyring *keyring;
+    const struct gpg_helper *helper;
 };
 
 static int make_message(const uint8_t *packets, size_t size, uint8_t **ret, size_t *ret_size,
@@ -39,7 +38,7 @@ static int resolve(struct session_key_resolver *resolver, enum encrypted_data_ki
                    const uint8_t *packets, size_t size, struct secure_arena *arena,
                    struct cancel *cancel, struct session_key **ret, struct error *err)
 {
-    struct gpg_keyring *keyring = ((struct gpgme_keys *)resolver)->keyring;
+    const struct gpg_helper *helper = ((struct gpgme_keys *)resolver)->helper;
     CLEANUP(memory_free) uint8_t *message = NULL;
     struct gpg_session_key found;
     size_t message_size = 0;
@@ -48,7 +47,7 @@ static int resolve(struct session_key_resolver *resolver, enum encrypted_data_ki
         return error_set(err, ERROR_UNSUPPORTED,
                          "GnuPG knows no public-key session key packets of version 6");
     if (make_message(packets, size, &message, &message_size, err) < 0 ||
-        gpg_session_key_find(gpg_keyring_use(keyring), arena, NULL, message, message_size, cancel,
+        gpg_session_key_find(helper, GPG_HOME_KEYRING, arena, NULL, message, message_size, cancel,
                              &found, err) < 0)
         return -1;
     if (found.key == NULL && !found.lacks_key)
@@ -59,23 +58,19 @@ static int resolve(struct session_key_resolver *resolver, enum encrypted_data_ki
 
 static void free_keys(struct session_key_resolver *resolver)
 {
-    gpg_keyring_free(((struct gpgme_keys *)resolver)->keyring);
     free(resolver);
 }
 
-int gpgme_keys_new(const char *keyring, struct session_key_resolver **ret, struct error *err)
+int gpgme_keys_new(const struct gpg_helper *helper, struct session_key_resolver **ret,
+                   struct error *err)
 {
     static const struct session_key_resolver_ops ops = {.resolve = resolve, .free = free_keys};
-    CLEANUP(gpg_keyring_free) struct gpg_keyring *operators = NULL;
-    struct gpgme_keys *keys;
+    struct gpgme_keys *keys = calloc(1, sizeof *keys);
 
-    if (gpgme_library_setup(err) < 0 || gpg_keyring_new(keyring, &operators, err) < 0)
-        return -1;
-    keys = calloc(1, sizeof *keys);
     if (keys == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     keys->resolver.ops = &ops;
-    keys->keyring = steal(&operators);
+    keys->helper = helper;
     *ret = &keys->resolver;
     return 0;
 }

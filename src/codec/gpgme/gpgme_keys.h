@@ -3,10 +3,11 @@
 #ifndef CODEC_GPGME_GPGME_KEYS_H
 #define CODEC_GPGME_GPGME_KEYS_H
 
+#include "codec/gpgme/gpg_helper.h"
 #include "codec/openpgp/session_key_resolver.h"
 
-/** A resolver that asks the GNUPGHOME `keyring`. ERROR_UNSUPPORTED when GnuPG cannot be used,
- *  ERROR_INVALID when there is no such directory. */
-int gpgme_keys_new(const char *keyring, struct session_key_resolver **ret, struct error *err);
+/** A resolver that asks the keyring of `helper`, which is borrowed. Fails with ERROR_EXHAUSTED only. */
+int gpgme_keys_new(const struct gpg_helper *helper, struct session_key_resolver **ret,
+                   struct error *err);
 
 #endif

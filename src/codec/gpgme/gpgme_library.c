@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/gpgme/gpgme_library.h"
 
-#include "codec/gpgme/gpg_child.h"
-
 #include <gpgme.h>
 #include <pthread.h>
 #include <stddef.h>
@@ -17,17 +15,12 @@ static void initialise(void)
 int gpgme_library_setup(struct error *err)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    CLEANUP(gpg_child_free) struct gpg_child *child = NULL;
     gpgme_error_t code;
 
     (void)pthread_once(&once, initialise);
     if (gpgme_check_version(GPGME_MINIMUM_VERSION) == NULL)
         return error_set(err, ERROR_UNSUPPORTED, "gpgme is older than " GPGME_MINIMUM_VERSION);
-    if (gpg_child_new(NULL, &child, err) < 0)
-        return -1;
-    gpg_child_begin(child);
     code = gpgme_engine_check_version(GPGME_PROTOCOL_OPENPGP);
-    gpg_child_end();
     if (code != 0)
         return error_set(err, ERROR_UNSUPPORTED, "GnuPG cannot be used: %s", gpgme_strerror(code));
     return 0;

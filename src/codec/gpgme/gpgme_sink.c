@@ -114,7 +114,7 @@ static int start(struct gpgme_sink *gpgme, const struct gpgme_codec *codec,
                  struct error *err)
 {
     struct gpg_operation_options options = {
-        .verb = GPG_ENCRYPT, .home = gnupg_home_path(codec->home), .arena = arena};
+        .helper = codec->helper, .verb = GPG_ENCRYPT, .home = GPG_HOME_PRIVATE, .arena = arena};
 
     if (secure_buffer_copy_of(arena, secure_buffer_bytes(passphrase),
                               secure_buffer_size(passphrase), &gpgme->passphrase, err) < 0)

@@ -16,7 +16,8 @@ static void free_codec(struct codec *codec)
     free(openpgp);
 }
 
-int openpgp_codec_new(const struct codecs_options *options, struct codec **ret, struct error *err)
+int openpgp_codec_new(const struct codecs_options *options, const struct gpg_helper *helper,
+                      struct codec **ret, struct error *err)
 {
     static const struct codec_ops ops = {.decrypt = openpgp_decrypt,
                                          .open_stream = openpgp_open_stream,
@@ -30,8 +31,7 @@ int openpgp_codec_new(const struct codecs_options *options, struct codec **ret, 
     openpgp->codec = (struct codec){.ops = &ops, .format = "GPG"};
     openpgp->aead = options->aead;
     if (argon2_gate_new(&openpgp->argon2_gate, err) < 0 ||
-        (options->keyring != NULL &&
-         gpgme_keys_new(options->keyring, &openpgp->resolver, err) < 0)) {
+        (options->keyring != NULL && gpgme_keys_new(helper, &openpgp->resolver, err) < 0)) {
         free_codec(&openpgp->codec);
         return -1;
     }

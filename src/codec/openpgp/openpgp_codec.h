@@ -3,6 +3,7 @@
 #ifndef CODEC_OPENPGP_OPENPGP_CODEC_H
 #define CODEC_OPENPGP_OPENPGP_CODEC_H
 
+#include "codec/gpgme/gpg_helper.h"
 #include "codec/openpgp/argon2_gate.h"
 #include "codec/openpgp/session_key_resolver.h"
 #include "glancefs/codec.h"
@@ -14,7 +15,9 @@ struct openpgp_codec {
     struct argon2_gate *argon2_gate;
 };
 
-/** Makes the codec that `options` describe; freed by its ops. Errors as gpgme_keys_new. */
-int openpgp_codec_new(const struct codecs_options *options, struct codec **ret, struct error *err);
+/** Makes the codec that `options` describe; freed by its ops. `helper` (borrowed) asks the keyring, if
+ *  there is one. Fails with ERROR_EXHAUSTED only. */
+int openpgp_codec_new(const struct codecs_options *options, const struct gpg_helper *helper,
+                      struct codec **ret, struct error *err);
 
 #endif

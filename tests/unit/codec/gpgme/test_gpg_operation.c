@@ -3,8 +3,7 @@
 #include "codec/gpgme/gpg_operation.h"
 
 #include "base/clock.h"
-#include "codec/gpgme/gnupg_home.h"
-#include "codec/gpgme/gpgme_library.h"
+#include "codec/gpgme/gpg_helper.h"
 #include "gpgme_bed.h"
 #include "support/child_process.h"
 #include "support/delay.h"
@@ -22,7 +21,7 @@
 
 struct fixture {
     struct gpgme_bed bed;
-    struct gnupg_home *home;
+    struct gpg_helper *helper;
     struct secure_buffer *passphrase, *output;
     struct octets message;
 };
@@ -35,8 +34,8 @@ static int setup(void **state)
     memset(&fixture, 0, sizeof fixture);
     gpgme_bed_open(&fixture.bed);
     fixture.passphrase = bed_passphrase(PASSPHRASE);
-    if (gpgme_library_setup(&err) < 0 ||
-        gnupg_home_new(fixture.bed.runtime, &fixture.home, &err) < 0 ||
+    const struct gpg_helper_options options = {.has_home = true, .runtime = fixture.bed.runtime};
+    if (gpg_helper_start(&options, &fixture.helper, &err) < 0 ||
         secure_buffer_new(bed_arena(), 4096, &fixture.output, &err) < 0)
         return -1;
     build_message(&fixture.message, PASSPHRASE, "content", 7);
@@ -51,7 +50,7 @@ static int teardown(void **state)
     octets_clear(&fixture->message);
     secure_buffer_free(fixture->output);
     secure_buffer_free(fixture->passphrase);
-    gnupg_home_free(fixture->home);
+    gpg_helper_free(fixture->helper);
     gpgme_bed_close(&fixture->bed);
     return secure_arena_used(bed_arena()) == 0 ? 0 : -1;
 }
@@ -59,8 +58,8 @@ static int teardown(void **state)
 static struct gpg_operation *start_within(const struct fixture *fixture, unsigned stall_seconds,
                                           unsigned total_seconds)
 {
-    const struct gpg_operation_options options = {.verb = GPG_DECRYPT,
-                                                  .home = gnupg_home_path(fixture->home),
+    const struct gpg_operation_options options = {.helper = fixture->helper,
+                                                  .verb = GPG_DECRYPT,
                                                   .arena = bed_arena(),
                                                   .passphrase = fixture->passphrase,
                                                   .stall_seconds = stall_seconds,
@@ -126,8 +125,8 @@ static void gpg_gets_no_environment_of_ours_and_a_group_of_its_own(void **state)
     assert_int_equal(setenv("OS_PASSWORD", "glancefs-test-secret", 1), 0);
     operation = start(fixture, 0);
     assert_int_equal(unsetenv("OS_PASSWORD"), 0);
-    assert_true(processes_with_become(gnupg_home_path(fixture->home), 1));
-    assert_int_equal(processes_with(gnupg_home_path(fixture->home), &gpg), 1);
+    assert_true(processes_with_become(fixture->bed.runtime, 1));
+    assert_int_equal(processes_with(fixture->bed.runtime, &gpg), 1);
     assert_int_equal(processes_with("glancefs-test-secret", NULL), 0);
     assert_int_not_equal(getpgid(gpg), getpgrp());
     assert_int_equal(finish(fixture, operation, 0), LITERAL_BYTES);
@@ -141,9 +140,9 @@ static void a_gpg_that_stalls_is_an_error_and_ended(void **state)
     struct error err = ERROR_INIT;
 
     assert_fails(ERROR_TIMEOUT, gpg_operation_exchange(operation, &exchange, NULL, &err));
-    assert_int_equal(processes_with(gnupg_home_path(fixture->home), NULL), 1);
+    assert_int_equal(processes_with(fixture->bed.runtime, NULL), 1);
     gpg_operation_free(steal(&operation));
-    assert_int_equal(processes_with(gnupg_home_path(fixture->home), NULL), 0);
+    assert_true(processes_with_become(fixture->bed.runtime, 0));
 }
 
 /* Bytes that it takes in between are no excuse. */
@@ -194,8 +193,8 @@ static void a_gpg_of_a_thread_that_blocks_signals_hears_its_end(void **state)
     assert_int_equal(pthread_sigmask(SIG_SETMASK, &all, &before), 0);
     operation = start(fixture, 0);
     assert_int_equal(pthread_sigmask(SIG_SETMASK, &before, NULL), 0);
-    assert_true(processes_with_become(gnupg_home_path(fixture->home), 1));
-    assert_int_equal(processes_with(gnupg_home_path(fixture->home), &gpg), 1);
+    assert_true(processes_with_become(fixture->bed.runtime, 1));
+    assert_int_equal(processes_with(fixture->bed.runtime, &gpg), 1);
     assert_true(blocks_no_signal(gpg));
 }
 
@@ -206,11 +205,11 @@ static void a_gpg_that_ignores_its_end_is_killed(void **state)
     CLEANUP(gpg_operation_free) struct gpg_operation *operation = start(fixture, 0);
     pid_t gpg = 0;
 
-    assert_true(processes_with_become(gnupg_home_path(fixture->home), 1));
-    assert_int_equal(processes_with(gnupg_home_path(fixture->home), &gpg), 1);
+    assert_true(processes_with_become(fixture->bed.runtime, 1));
+    assert_int_equal(processes_with(fixture->bed.runtime, &gpg), 1);
     assert_int_equal(kill(gpg, SIGSTOP), 0);
     gpg_operation_free(steal(&operation));
-    assert_true(processes_with_become(gnupg_home_path(fixture->home), 0));
+    assert_true(processes_with_become(fixture->bed.runtime, 0));
 }
 
 static void *cancel_soon(void *context)
@@ -255,8 +254,8 @@ static void a_gpg_that_dies_ends_the_exchange(void **state)
     CLEANUP(gpg_operation_free) struct gpg_operation *operation = start(fixture, 0);
     pid_t gpg = 0;
 
-    assert_true(processes_with_become(gnupg_home_path(fixture->home), 1));
-    assert_int_equal(processes_with(gnupg_home_path(fixture->home), &gpg), 1);
+    assert_true(processes_with_become(fixture->bed.runtime, 1));
+    assert_int_equal(processes_with(fixture->bed.runtime, &gpg), 1);
     assert_int_equal(kill(gpg, SIGKILL), 0);
     assert_int_equal(finish(fixture, operation, 0), 0);
     assert_false(gpg_status_is_sound(gpg_operation_status(operation)));
@@ -266,27 +265,37 @@ static void a_gpg_that_dies_ends_the_exchange(void **state)
 /* Is killed with gpg in the middle of a message. */
 static int die_with_gpg(void *context)
 {
-    struct fixture *fixture = context;
-    struct gpg_operation *operation = start(fixture, 0);
-    struct gpg_exchange exchange = wants_output(fixture);
+    const struct fixture *fixture = context;
+    const struct gpg_helper_options helper_options = {.has_home = true,
+                                                      .runtime = fixture->bed.runtime};
+    struct gpg_operation_options options = {.verb = GPG_DECRYPT};
+    struct gpg_exchange exchange = {.input = fixture->message.data,
+                                    .input_size = fixture->message.size - 1};
+    struct secure_buffer *passphrase = NULL;
+    struct gpg_operation *operation = NULL;
+    struct gpg_helper *helper = NULL;
     struct error err = ERROR_INIT;
 
-    exchange.input = fixture->message.data;
-    exchange.input_size = fixture->message.size - 1;
-    if (gpg_operation_exchange(operation, &exchange, NULL, &err) < 0 ||
-        !processes_with_become(gnupg_home_path(fixture->home), 1))
+    if (gpg_helper_start(&helper_options, &helper, &err) < 0 ||
+        secure_arena_new(SECURE_ARENA_MINIMUM_BYTES, &options.arena, &err) < 0 ||
+        secure_buffer_copy_of(options.arena, PASSPHRASE, strlen(PASSPHRASE), &passphrase, &err) < 0)
         return 1;
+    options.helper = helper;
+    options.passphrase = passphrase;
+    if (gpg_operation_start(&options, &operation, &err) < 0 ||
+        gpg_operation_exchange(operation, &exchange, NULL, &err) < 0 ||
+        processes_with(fixture->bed.runtime, NULL) == 0)
+        return 2;
     (void)raise(SIGKILL);
-    return 2;
+    return 3;
 }
 
-static void a_killed_parent_leaves_no_gpg(void **state)
+static void a_killed_parent_leaves_no_gpg_and_no_agent(void **state)
 {
     struct fixture *fixture = *state;
 
     assert_int_equal(run_in_child(die_with_gpg, fixture), 256 + SIGKILL);
-    /* It may have started the agent by then, which the home's end stops. */
-    assert_true(gpg_leaves(gnupg_home_path(fixture->home)));
+    assert_true(processes_with_become(fixture->bed.runtime, 0));
 }
 
 #define operation_test(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -302,7 +311,7 @@ int main(void)
         operation_test(a_gpg_that_ignores_its_end_is_killed),
         operation_test(a_cancelled_wait_ends_at_once_and_loses_nothing),
         operation_test(a_gpg_that_dies_ends_the_exchange),
-        operation_test(a_killed_parent_leaves_no_gpg),
+        operation_test(a_killed_parent_leaves_no_gpg_and_no_agent),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 #include "codec/gpgme/gpgme_keys.h"
 
 #include "codec/gpgme/gpg_agent.h"
+#include "codec/gpgme/gpg_helper.h"
 #include "gpgme_bed.h"
 
 #include <stdio.h>
@@ -59,14 +60,20 @@ static void pkesk_of(const struct fixture *fixture, struct octets *ret)
     build_packet(ret, 1, FRAMING_FIVE_OCTETS, message + header, size);
 }
 
+static int start_helper(const char *keyring, struct gpg_helper **ret, struct error *err)
+{
+    return gpg_helper_start(&(const struct gpg_helper_options){.keyring = keyring}, ret, err);
+}
+
 static int resolve(const struct fixture *fixture, const char *keyring, struct session_key **ret,
                    struct error *err)
 {
+    CLEANUP(gpg_helper_free) struct gpg_helper *helper = NULL;
     CLEANUP(session_key_resolver_free) struct session_key_resolver *keys = NULL;
     CLEANUP(octets_clear) struct octets packets = {0};
 
     pkesk_of(fixture, &packets);
-    if (gpgme_keys_new(keyring, &keys, err) < 0)
+    if (start_helper(keyring, &helper, err) < 0 || gpgme_keys_new(helper, &keys, err) < 0)
         return -1;
     return session_key_resolver_resolve(keys, ENCRYPTED_DATA_SEIPD_V1, packets.data, packets.size,
                                         bed_arena(), NULL, ret, err);
@@ -128,13 +135,15 @@ static void a_keyring_without_the_key_gives_none(void **state)
 static void damaged_packets_are_damage(void **state)
 {
     const struct fixture *fixture = *state;
+    CLEANUP(gpg_helper_free) struct gpg_helper *helper = NULL;
     CLEANUP(session_key_resolver_free) struct session_key_resolver *keys = NULL;
     CLEANUP(octets_clear) struct octets packets = {0};
     struct error err = ERROR_INIT;
 
     pkesk_of(fixture, &packets);
     packets.data[packets.size - 3] ^= 1;
-    assert_succeeds(gpgme_keys_new(fixture->keyring, &keys, &err));
+    assert_succeeds(start_helper(fixture->keyring, &helper, &err));
+    assert_succeeds(gpgme_keys_new(helper, &keys, &err));
     for (unsigned i = 0; i < 2; i++) {
         struct session_key *key = NULL;
 
@@ -186,13 +195,15 @@ static void somebody_elses_packet_beside_ours_does_no_harm(void **state)
 static void version_6_is_unsupported(void **state)
 {
     const struct fixture *fixture = *state;
+    CLEANUP(gpg_helper_free) struct gpg_helper *helper = NULL;
     CLEANUP(session_key_resolver_free) struct session_key_resolver *keys = NULL;
     CLEANUP(octets_clear) struct octets packets = {0};
     struct session_key *key = NULL;
     struct error err = ERROR_INIT;
 
     pkesk_of(fixture, &packets);
-    assert_succeeds(gpgme_keys_new(fixture->keyring, &keys, &err));
+    assert_succeeds(start_helper(fixture->keyring, &helper, &err));
+    assert_succeeds(gpgme_keys_new(helper, &keys, &err));
     assert_fails(ERROR_UNSUPPORTED,
                  session_key_resolver_resolve(keys, ENCRYPTED_DATA_SEIPD_V2, packets.data,
                                               packets.size, bed_arena(), NULL, &key, &err));
@@ -200,13 +211,13 @@ static void version_6_is_unsupported(void **state)
 
 static void a_keyring_is_an_absolute_directory(void **state)
 {
-    struct session_key_resolver *keys = NULL;
+    struct gpg_helper *helper = NULL;
     struct error err = ERROR_INIT;
 
     (void)state;
-    assert_fails(ERROR_INVALID, gpgme_keys_new("keys", &keys, &err));
-    assert_fails(ERROR_INVALID, gpgme_keys_new("/nowhere/keys", &keys, &err));
-    assert_fails(ERROR_INVALID, gpgme_keys_new("/proc/self/status", &keys, &err));
+    assert_fails(ERROR_INVALID, start_helper("keys", &helper, &err));
+    assert_fails(ERROR_INVALID, start_helper("/nowhere/keys", &helper, &err));
+    assert_fails(ERROR_INVALID, start_helper("/proc/self/status", &helper, &err));
 }
 
 static void the_gpgme_engine_opens_it_with_the_keyring(void **state)
