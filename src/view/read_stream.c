@@ -4,7 +4,8 @@
  * job of the registry's pool serves them one after the other, so a stream never holds more than one
  * thread and its bytes need no lock of their own.
  * A read that needs nothing but the processor and bytes at hand is served by the thread that
- * submits it, as if it were the job: it is nobody else's turn then.
+ * submits it, as if it were the job. When it is another stream's turn (read_turns.h), it waits in the
+ * queue, and the job begins when the turn comes; one thread then serves stream after stream.
  */
 #include "view/read_stream.h"
 
@@ -14,6 +15,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -35,8 +37,10 @@ struct read_stream {
     struct arriving_image *arriving;
     const char *verification;
     struct plaintext *plaintext; /* the job's own */
+    struct image_turns *turns;
+    struct turn_waiter waiter;
 
-    pthread_mutex_t mutex;      /* guards everything below; nothing else is locked inside */
+    pthread_mutex_t mutex;      /* guards everything below; the turns' own may follow */
     struct read_request *queue; /* by offset */
     bool is_running;            /* the job is queued or runs */
     bool is_closed;
@@ -47,8 +51,6 @@ struct read_stream {
     bool has_ended;       /* it is final: every further read gets it */
 };
 
-static void run_stream(struct job *job);
-
 int read_stream_new(const struct read_stream_parts *parts, struct read_stream **ret,
                     struct error *err)
 {
@@ -56,7 +58,11 @@ int read_stream_new(const struct read_stream_parts *parts, struct read_stream **
 
     if (stream == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
-    stream->job.run = run_stream;
+    if (read_turns_join(stream_registry_turns(parts->registry), parts->image_id, &stream->turns,
+                        err) < 0) {
+        free(stream);
+        return -1;
+    }
     stream->registry = parts->registry;
     stream->image = parts->image;
     stream->arriving = parts->arriving;
@@ -81,6 +87,7 @@ static void free_stream(struct read_stream *stream)
     plaintext_free(stream->plaintext);
     arriving_image_free(stream->arriving);
     verified_image_release(stream->image);
+    image_turns_leave(stream->turns);
     stream_registry_tidy(stream->registry);
     (void)pthread_mutex_destroy(&stream->mutex);
     free(stream);
@@ -314,27 +321,18 @@ static bool enqueue(struct read_stream *stream, struct read_request *request)
     return must_start;
 }
 
-static void start_job(struct read_stream *stream)
+static void start_job(struct read_stream *stream, void (*run)(struct job *job))
 {
     struct error error = ERROR_INIT;
 
+    stream->job.run = run;
     if (worker_pool_submit(stream_registry_pool(stream->registry), &stream->job, &error) < 0)
-        run_stream(&stream->job); /* no thread is left in the system: late is better than never */
+        run(&stream->job); /* no thread is left in the system: late is better than never */
 }
 
-/* Takes the stream for the calling thread when `request` is the next one and need not wait for
- * anybody. Locked. */
-static bool take_turn(struct read_stream *stream, const struct read_request *request)
-{
-    const bool is_mine = !stream->is_running && plaintext_can_avoid_waiting(stream->plaintext) &&
-                         request->offset <= position_of(stream);
+/* --- reads that need not wait --- */
 
-    if (is_mine)
-        stream->is_running = true;
-    return is_mine;
-}
-
-/* The next request that the thread which has the turn may serve as well; else the turn is over. */
+/* The next request for the thread that has the stream; NULL, and it has it no more. */
 static struct read_request *next_at_hand(struct read_stream *stream, unsigned served,
                                          bool *ret_must_start, bool *ret_is_closed)
 {
@@ -354,10 +352,11 @@ static struct read_request *next_at_hand(struct read_stream *stream, unsigned se
 }
 
 /*
- * Serves in the calling thread, which has the turn: also what comes meanwhile, for a reader is
- * faster with his next request than we with what is left of this one. What has to wait is the job's.
+ * Serves in the calling thread, which has the stream and a turn: also what comes meanwhile, for a
+ * reader is faster with his next request than we with what is left of this one. What has to wait is
+ * the job's.
  */
-static void serve_now(struct read_stream *stream, struct read_request *request)
+static void serve_at_hand(struct read_stream *stream, struct read_request *request)
 {
     bool must_start = false;
     bool is_closed = false;
@@ -377,26 +376,90 @@ static void serve_now(struct read_stream *stream, struct read_request *request)
         request = next_at_hand(stream, served, &must_start, &is_closed);
     }
     if (must_start)
-        start_job(stream);
+        start_job(stream, run_stream);
     else if (is_closed)
         free_stream(stream);
 }
 
+static struct read_request *take_first(struct read_stream *stream)
+{
+    struct read_request *first;
+
+    (void)pthread_mutex_lock(&stream->mutex);
+    first = stream->queue;
+    stream->queue = first->next;
+    (void)pthread_mutex_unlock(&stream->mutex);
+    return first;
+}
+
+/* The stream whose turn it is when that of `turns` is given back; NULL when none waits for it. */
+static struct read_stream *pass_on(struct image_turns *turns)
+{
+    struct turn_waiter *waiter = image_turns_give(turns);
+
+    if (waiter == NULL)
+        return NULL;
+    return (struct read_stream *)((char *)waiter - offsetof(struct read_stream, waiter));
+}
+
+/* Serves a stream whose turn has come, then those of the same image that wait for theirs. */
+static void run_in_turn(struct job *job)
+{
+    struct read_stream *stream = (struct read_stream *)job;
+    struct image_turns *turns = stream->turns;
+
+    do {
+        serve_at_hand(stream, take_first(stream));
+        stream = pass_on(turns);
+    } while (stream != NULL);
+}
+
+/* Serves in the calling thread, which has other things to do than to serve those that wait, too. */
+static void serve_now(struct read_stream *stream, struct read_request *request)
+{
+    struct image_turns *turns = stream->turns;
+
+    serve_at_hand(stream, request);
+    stream = pass_on(turns);
+    if (stream != NULL)
+        start_job(stream, run_in_turn);
+}
+
+enum submitted {
+    SUBMITTED_MINE,  /* the calling thread has the stream and a turn, and serves the request */
+    SUBMITTED_FIRST, /* queued, and the job has to be started */
+    SUBMITTED_QUEUED,
+};
+
+/* Locked. */
+static enum submitted submit(struct read_stream *stream, struct read_request *request,
+                             uint64_t now_ns)
+{
+    const bool is_next = !stream->is_running && request->offset <= position_of(stream);
+
+    if (!is_next || !plaintext_can_avoid_waiting(stream->plaintext))
+        return enqueue(stream, request) ? SUBMITTED_FIRST : SUBMITTED_QUEUED;
+    if (!image_turns_take(stream->turns, &stream->waiter, now_ns)) {
+        (void)enqueue(stream, request);
+        return SUBMITTED_QUEUED;
+    }
+    stream->is_running = true;
+    return SUBMITTED_MINE;
+}
+
 void read_stream_submit(struct read_stream *stream, struct read_request *request)
 {
-    bool must_start = false;
-    bool is_mine;
+    const uint64_t now_ns = clock_monotonic_ns();
+    enum submitted submitted;
 
-    request->deadline_ns = clock_monotonic_ns() + GAP_NS;
+    request->deadline_ns = now_ns + GAP_NS;
     (void)pthread_mutex_lock(&stream->mutex);
-    is_mine = take_turn(stream, request);
-    if (!is_mine)
-        must_start = enqueue(stream, request);
+    submitted = submit(stream, request, now_ns);
     (void)pthread_mutex_unlock(&stream->mutex);
-    if (is_mine)
+    if (submitted == SUBMITTED_MINE)
         serve_now(stream, request);
-    else if (must_start)
-        start_job(stream);
+    else if (submitted == SUBMITTED_FIRST)
+        start_job(stream, run_stream);
 }
 
 void read_stream_close(struct read_stream *stream)

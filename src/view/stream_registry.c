@@ -11,6 +11,7 @@ struct stream_registry {
     struct view_counters *counters;
     struct worker_pool *pool;
     struct reply_buffers *buffers;
+    struct read_turns *turns;
     pthread_mutex_t mutex; /* guards everything below; nothing else is locked inside */
     unsigned places_taken;
     struct stream_entry *first;
@@ -27,7 +28,8 @@ int stream_registry_new(unsigned max_streams, struct view_counters *counters,
     registry->counters = counters;
     (void)pthread_mutex_init(&registry->mutex, NULL);
     if (worker_pool_new("read", max_streams, &registry->pool, err) < 0 ||
-        reply_buffers_new(arena, &registry->buffers, err) < 0)
+        reply_buffers_new(arena, &registry->buffers, err) < 0 ||
+        read_turns_new(&registry->turns, err) < 0)
         return -1;
     *ret = steal(&registry);
     return 0;
@@ -39,6 +41,7 @@ void stream_registry_free(struct stream_registry *registry)
         return;
     worker_pool_free(registry->pool);
     reply_buffers_free(registry->buffers);
+    read_turns_free(registry->turns);
     (void)pthread_mutex_destroy(&registry->mutex);
     free(registry);
 }
@@ -134,6 +137,11 @@ struct worker_pool *stream_registry_pool(struct stream_registry *registry)
 struct reply_buffers *stream_registry_buffers(struct stream_registry *registry)
 {
     return registry->buffers;
+}
+
+struct read_turns *stream_registry_turns(struct stream_registry *registry)
+{
+    return registry->turns;
 }
 
 struct view_counters *stream_registry_counters(struct stream_registry *registry)

@@ -10,6 +10,7 @@
 #include "glancefs/cleanup.h"
 #include "glancefs/error.h"
 #include "glancefs/secure_arena.h"
+#include "view/read_turns.h"
 #include "view/reply_buffers.h"
 #include "view/view_counters.h"
 
@@ -66,6 +67,9 @@ struct worker_pool *stream_registry_pool(struct stream_registry *registry);
 
 /** Memory for the answers. */
 struct reply_buffers *stream_registry_buffers(struct stream_registry *registry);
+
+/** Whose turn it is to be read. */
+struct read_turns *stream_registry_turns(struct stream_registry *registry);
 
 /** What the index counts. */
 struct view_counters *stream_registry_counters(struct stream_registry *registry);
