@@ -197,7 +197,9 @@ struct cached_object_list {
 void cached_object_list_free(struct cached_object_list *list);
 DEFINE_CLEANUP(struct cached_object_list, cached_object_list_free)
 
-/** What is in the cache, whoever put it there. Any thread; reads the directory. */
+/** What is in the cache, whoever put it there, each object once and where it is: nobody moves one
+ *  meanwhile. Any thread; reads the directory, and waits for who moves a name just now (ERROR_BUSY
+ *  when he does not come to an end). */
 int ciphertext_cache_list(struct ciphertext_cache *cache, struct cached_object_list **ret,
                           struct error *err);
 
@@ -205,7 +207,7 @@ int ciphertext_cache_list(struct ciphertext_cache *cache, struct cached_object_l
 int ciphertext_cache_list_downloads(struct ciphertext_cache *cache, struct cached_object_list **ret,
                                     struct error *err);
 
-/** Sums over it. */
+/** Sums over it, taken in the same way. */
 struct ciphertext_cache_usage {
     uint64_t objects;         /* complete ones */
     uint64_t stored_bytes;    /* of their data */
@@ -215,6 +217,7 @@ struct ciphertext_cache_usage {
     uint64_t quarantined_objects;
     uint64_t quarantined_bytes;
     uint64_t staged_bytes;   /* of uploads */
+    uint64_t trash_bytes;    /* of what is being removed: it takes its space until it is gone */
     uint64_t max_size_bytes; /* the limits in bytes; UINT64_MAX: none */
     uint64_t min_free_bytes; /* 0: none */
     uint64_t filesystem_bytes;

@@ -30,7 +30,7 @@ struct ciphertext_cache {
     struct download_queue downloads;
 };
 
-/** The wall clock, in seconds since the epoch. */
+/** The wall clock, in nanoseconds since the epoch (wall_clock.h). */
 int64_t cache_context_now(void);
 
 /** ERROR_READ_ONLY for an observer. */

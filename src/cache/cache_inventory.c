@@ -7,6 +7,7 @@
 #include "cache/cache_directory.h"
 #include "cache/object_store.h"
 #include "cache/space_policy.h"
+#include "cache/wall_clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -59,7 +60,7 @@ static void describe(struct ciphertext_cache *cache, const struct stored_object 
         .data_bytes = stored->data_bytes,
         .total_bytes = OBJECT_SIZE_UNKNOWN,
         .disk_bytes = stored->disk_bytes,
-        .last_used = stored->last_used,
+        .last_used = wall_clock_seconds(stored->last_used_ns),
     };
     memcpy(ret->name, stored->name, sizeof ret->name);
     memcpy(ret->image_id, stored->name, ID_LENGTH);
@@ -96,9 +97,11 @@ static int list(struct ciphertext_cache *cache, bool only_downloads,
                 struct cached_object_list **ret, struct error *err)
 {
     CLEANUP(stored_object_list_free) struct stored_object_list *stored = NULL;
+    CLEANUP(fd_close) int lock = -1;
     struct cached_object_list *objects;
 
-    if (object_store_list(cache->layout, NULL, NULL, &stored, err) < 0)
+    if (cache_layout_lock_to_look(cache->layout, NULL, &lock, err) < 0 ||
+        object_store_list(cache->layout, NULL, NULL, &stored, err) < 0)
         return -1;
     objects = calloc(1, sizeof *objects + stored->count * sizeof objects->objects[0]);
     if (objects == NULL)
@@ -160,13 +163,16 @@ int ciphertext_cache_usage(struct ciphertext_cache *cache, struct ciphertext_cac
                            struct error *err)
 {
     CLEANUP(stored_object_list_free) struct stored_object_list *stored = NULL;
+    CLEANUP(fd_close) int lock = -1;
     struct space_state state;
 
-    if (object_store_list(cache->layout, NULL, NULL, &stored, err) < 0 ||
+    if (cache_layout_lock_to_look(cache->layout, NULL, &lock, err) < 0 ||
+        object_store_list(cache->layout, NULL, NULL, &stored, err) < 0 ||
         cache_space_look(cache->layout, &state, err) < 0)
         return -1;
     *ret = (struct ciphertext_cache_usage){
         .staged_bytes = state.staged_bytes,
+        .trash_bytes = state.trash_bytes,
         .filesystem_bytes = state.filesystem_bytes,
         .free_bytes = state.free_bytes,
         .evictions = atomic_load(&cache->space.evictions),

@@ -126,12 +126,11 @@ static bool is_named(int root_fd, int fd)
            named.st_dev == held.st_dev && named.st_ino == held.st_ino;
 }
 
-static int open_lock(int root_fd, int *ret_fd, struct error *err)
+static int open_lock(int root_fd, int flags, int *ret_fd, struct error *err)
 {
     CLEANUP(fd_close)
-    int fd =
-        openat(root_fd, LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-               S_IRUSR | S_IWUSR);
+    int fd = openat(root_fd, LOCK, flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+                    S_IRUSR | S_IWUSR);
     struct stat status;
 
     if (fd < 0 || fstat(fd, &status) < 0)
@@ -143,15 +142,16 @@ static int open_lock(int root_fd, int *ret_fd, struct error *err)
 }
 
 /* Somebody who removes the file makes another one: then those who hold the old one hold nothing. */
-static int take_lock(int root_fd, struct cancel *cancel, int *ret_fd, struct error *err)
+static int take_lock(int root_fd, int flags, int operation, struct cancel *cancel, int *ret_fd,
+                     struct error *err)
 {
     const uint64_t since_ns = clock_monotonic_ns();
 
     do {
         CLEANUP(fd_close) int fd = -1;
 
-        if (open_lock(root_fd, &fd, err) < 0 ||
-            file_lock_take(fd, LOCK_EX, LOCK_WAIT_NS, LOCK, cancel, err) < 0)
+        if (open_lock(root_fd, flags, &fd, err) < 0 ||
+            file_lock_take(fd, operation, LOCK_WAIT_NS, LOCK, cancel, err) < 0)
             return -1;
         if (is_named(root_fd, fd)) {
             *ret_fd = steal_fd(&fd);
@@ -164,8 +164,21 @@ static int take_lock(int root_fd, struct cancel *cancel, int *ret_fd, struct err
 int cache_layout_lock(const struct cache_layout *layout, struct cancel *cancel, int *ret_fd,
                       struct error *err)
 {
-    if (take_lock(layout->root_fd, cancel, ret_fd, err) < 0)
+    if (take_lock(layout->root_fd, O_RDWR | O_CREAT, LOCK_EX, cancel, ret_fd, err) < 0)
         return error_prefix(err, "cache");
+    return 0;
+}
+
+int cache_layout_lock_to_look(const struct cache_layout *layout, struct cancel *cancel, int *ret_fd,
+                              struct error *err)
+{
+    *ret_fd = -1;
+    if (take_lock(layout->root_fd, O_RDONLY, LOCK_SH, cancel, ret_fd, err) == 0)
+        return 0;
+    if (err->kind != ERROR_NOT_FOUND)
+        return error_prefix(err, "cache");
+    /* Removed by hand: who moves a name next makes another one. */
+    *err = (struct error)ERROR_INIT;
     return 0;
 }
 
@@ -219,7 +232,7 @@ static int make_cache(struct cache_layout *layout, struct error *err)
     CLEANUP(fd_close) int lock = -1;
     bool has_format;
 
-    if (take_lock(layout->root_fd, NULL, &lock, err) < 0 ||
+    if (take_lock(layout->root_fd, O_RDWR | O_CREAT, LOCK_EX, NULL, &lock, err) < 0 ||
         cache_layout_check_format(layout->root_fd, &has_format, err) < 0)
         return -1;
     for (enum cache_place place = 0; place < CACHE_PLACE_COUNT; place++)

@@ -72,6 +72,13 @@ DEFINE_CLEANUP(struct cache_layout, cache_layout_free)
 int cache_layout_lock(const struct cache_layout *layout, struct cancel *cancel, int *ret_fd,
                       struct error *err);
 
+/**
+ * The same for who only lists what is where: shared with others who look, so that no name moves
+ * meanwhile. Makes no file; *ret_fd is -1 where there is no lock.
+ */
+int cache_layout_lock_to_look(const struct cache_layout *layout, struct cancel *cancel, int *ret_fd,
+                              struct error *err);
+
 /** A place's name as in the list above, for messages and reports. */
 const char *cache_place_name(enum cache_place place);
 

@@ -7,6 +7,7 @@
  */
 #include "cache/cache_space.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "cache/cache_directory.h"
 #include "cache/object_directory.h"
@@ -22,7 +23,10 @@
 #define STAT_BLOCK_BYTES 512
 
 /* How long a download is kept that nobody resumes. */
-#define ABANDONED_SECONDS 86400
+#define ABANDONED_NS (86400 * (int64_t)NANOSECONDS_PER_SECOND)
+
+/* Passes that count on the trash, which others empty, too, and fill: after that it is taken to stay. */
+#define TRASH_TURNS 16
 
 /* --- what is there --- */
 
@@ -53,6 +57,7 @@ int cache_space_look(const struct cache_layout *layout, struct space_state *ret,
         .free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize,
         .block_bytes = disk.f_frsize,
         .staged_bytes = staging < 0 ? 0 : disk_bytes_of_files(staging),
+        .trash_bytes = object_store_trash_bytes(layout),
     };
     return 0;
 }
@@ -76,7 +81,7 @@ static void survey_end_cleanup(struct survey *survey)
         .lock_fd = -1                                                                              \
     }
 
-static int survey_begin(const struct cache_space *space, int64_t now, struct cancel *cancel,
+static int survey_begin(const struct cache_space *space, int64_t now_ns, struct cancel *cancel,
                         struct survey *ret, struct error *err)
 {
     if (cache_layout_lock(space->layout, cancel, &ret->lock_fd, err) < 0 ||
@@ -84,7 +89,7 @@ static int survey_begin(const struct cache_space *space, int64_t now, struct can
         cache_space_look(space->layout, &ret->state, err) < 0)
         return -1;
     space_policy_disbelieve(ret->list, ret->state.filesystem_bytes);
-    space_policy_sort(ret->list, now);
+    space_policy_sort(ret->list, now_ns);
     return 0;
 }
 
@@ -133,6 +138,12 @@ static uint64_t evictable(const struct cache_space *space, const struct survey *
     return bytes;
 }
 
+/* The part of `excess` that goes with the trash. */
+static uint64_t trash_of(const struct survey *survey, uint64_t excess)
+{
+    return survey->state.trash_bytes < excess ? survey->state.trash_bytes : excess;
+}
+
 /* --- reserving --- */
 
 /* What a whole object takes on disk: its data in whole blocks, and one each for its metadata and their
@@ -172,29 +183,36 @@ static int no_room(const struct cache_space *space, const struct survey *survey,
                    uint64_t could_go, struct error *err)
 {
     const uint64_t total = survey->state.filesystem_bytes;
-    const uint64_t held = space_policy_sum(survey->list) + survey->state.staged_bytes;
+    const uint64_t held =
+        space_policy_sum(survey->list) + survey->state.staged_bytes + survey->state.trash_bytes;
 
     return error_set(
         err, ERROR_NO_SPACE,
         "no room in the cache for %" PRIu64 " bytes: %" PRIu64
-        " are in use or being uploaded, max_size is %" PRIu64 ", %" PRIu64
+        " are in use, being uploaded or being removed, max_size is %" PRIu64 ", %" PRIu64
         " are free on the disk and min_free is %" PRIu64,
         need, held - could_go, space_policy_limit_bytes(&space->limits.max_size, total),
         survey->state.free_bytes, space_policy_limit_bytes(&space->limits.min_free, total));
 }
 
-/* One pass. *ret_done: the room is granted; else something went, so there may be room next time. */
-static int try_reserve(struct cache_space *space, const struct claim *claim, int64_t now,
-                       struct cancel *cancel, bool *ret_done, struct error *err)
+/* One pass. *ret_done: the room is granted; else something went, or is in the trash, which the
+ * decision `counts_on_trash`: so there may be room next time. */
+static int try_reserve(struct cache_space *space, const struct claim *claim, int64_t now_ns,
+                       bool counts_on_trash, struct cancel *cancel, bool *ret_done,
+                       struct error *err)
 {
     CLEANUP(survey_end) struct survey survey = SURVEY_INIT;
     struct cache_space_result removed = {0};
-    uint64_t need, excess, could_go;
+    uint64_t need, excess, could_go, thrown_away;
 
-    if (survey_begin(space, now, cancel, &survey, err) < 0)
+    if (survey_begin(space, now_ns, cancel, &survey, err) < 0)
         return -1;
     need = claim_bytes(claim, survey.state.block_bytes);
     excess = space_policy_excess(&space->limits, &survey.state, survey.list, need);
+    thrown_away = counts_on_trash ? trash_of(&survey, excess) : 0;
+    if (excess > 0 && thrown_away == excess)
+        return 0;
+    excess -= thrown_away;
     if (excess > 0) {
         could_go = evictable(space, &survey, excess);
         (void)no_room(space, &survey, need, could_go, err);
@@ -211,60 +229,76 @@ static int try_reserve(struct cache_space *space, const struct claim *claim, int
     return removed.objects > 0 ? 0 : -1;
 }
 
-static int reserve(struct cache_space *space, const struct claim *claim, int64_t now,
+static int reserve(struct cache_space *space, const struct claim *claim, int64_t now_ns,
                    struct cancel *cancel, struct error *err)
 {
     bool is_done = false;
 
-    while (!is_done) {
+    for (unsigned turn = 0; !is_done; turn++) {
         /* First of all: what others have moved there already need not be evicted again. */
         object_store_empty_trash(space->layout);
-        if (try_reserve(space, claim, now, cancel, &is_done, err) < 0)
+        if (try_reserve(space, claim, now_ns, turn < TRASH_TURNS, cancel, &is_done, err) < 0)
             return -1;
     }
     return 0;
 }
 
 int cache_space_reserve(struct cache_space *space, struct partial_object *partial,
-                        const struct object_metadata *metadata, int64_t now, struct cancel *cancel,
-                        struct error *err)
+                        const struct object_metadata *metadata, int64_t now_ns,
+                        struct cancel *cancel, struct error *err)
 {
     const struct claim claim = {.partial = partial, .metadata = metadata};
 
     if (!partial->is_granted)
-        return reserve(space, &claim, now, cancel, err);
-    object_directory_touch(partial->dir_fd, now);
+        return reserve(space, &claim, now_ns, cancel, err);
+    object_directory_touch(partial->dir_fd, now_ns);
     return 0;
 }
 
 int cache_space_extend(struct cache_space *space, struct partial_object *partial, uint64_t offset,
-                       uint64_t size, int64_t now, struct cancel *cancel, struct error *err)
+                       uint64_t size, int64_t now_ns, struct cancel *cancel, struct error *err)
 {
     const struct claim claim = {.partial = partial, .offset = offset, .size = size};
 
-    return reserve(space, &claim, now, cancel, err);
+    return reserve(space, &claim, now_ns, cancel, err);
 }
 
-static int make_way(struct cache_space *space, uint64_t need, int64_t now, struct cancel *cancel,
+static int make_way(struct cache_space *space, uint64_t need, int64_t now_ns, struct cancel *cancel,
                     struct cache_space_result *removed, struct error *err)
 {
     CLEANUP(survey_end) struct survey survey = SURVEY_INIT;
 
-    if (survey_begin(space, now, cancel, &survey, err) < 0)
+    if (survey_begin(space, now_ns, cancel, &survey, err) < 0)
         return -1;
     evict(space, &survey, need > 0 ? need : 1, removed);
     return 0;
 }
 
-int cache_space_make_room(struct cache_space *space, uint64_t need, int64_t now,
+/* What became free by that, whoever did it. */
+static uint64_t empty_trash(const struct cache_layout *layout)
+{
+    const uint64_t before = object_store_trash_bytes(layout);
+    uint64_t after;
+
+    if (before == 0)
+        return 0;
+    object_store_empty_trash(layout);
+    after = object_store_trash_bytes(layout);
+    return before > after ? before - after : 0;
+}
+
+int cache_space_make_room(struct cache_space *space, uint64_t need, int64_t now_ns,
                           struct cancel *cancel, struct error *err)
 {
     struct cache_space_result removed = {0};
+    const uint64_t gained = empty_trash(space->layout);
 
-    if (make_way(space, need, now, cancel, &removed, err) < 0)
+    if (gained > 0 && gained >= need)
+        return 0;
+    if (make_way(space, need - gained, now_ns, cancel, &removed, err) < 0)
         return -1;
     object_store_empty_trash(space->layout);
-    if (removed.objects == 0)
+    if (removed.objects == 0 && gained == 0)
         return error_set(err, ERROR_NO_SPACE,
                          "the cache's disk is full, and all that is in the cache is in use");
     return 0;
@@ -272,49 +306,55 @@ int cache_space_make_room(struct cache_space *space, uint64_t need, int64_t now,
 
 /* --- upkeep --- */
 
-static bool is_abandoned(const struct stored_object *object, int64_t now)
+static bool is_abandoned(const struct stored_object *object, int64_t now_ns)
 {
-    return object->place == CACHE_PLACE_PARTIAL && object->last_used < now - ABANDONED_SECONDS;
+    return object->place == CACHE_PLACE_PARTIAL && object->last_used_ns < now_ns - ABANDONED_NS;
 }
 
 /* What has to go by its age, however much room there is. */
-static int remove_aged(struct cache_space *space, int64_t now, struct cancel *cancel,
+static int remove_aged(struct cache_space *space, int64_t now_ns, struct cancel *cancel,
                        struct cache_space_result *removed, struct error *err)
 {
     CLEANUP(survey_end) struct survey survey = SURVEY_INIT;
 
-    if (survey_begin(space, now, cancel, &survey, err) < 0)
+    if (survey_begin(space, now_ns, cancel, &survey, err) < 0)
         return -1;
     for (size_t i = 0; i < survey.list->count; i++) {
         const struct stored_object *object = &survey.list->objects[i];
 
-        if (is_abandoned(object, now) || space_policy_is_expired(&space->limits, object, now))
+        if (is_abandoned(object, now_ns) || space_policy_is_expired(&space->limits, object, now_ns))
             (void)discard(space, object, removed);
     }
     return 0;
 }
 
-static int remove_excess(struct cache_space *space, int64_t now, struct cancel *cancel,
-                         struct cache_space_result *removed, struct error *err)
+/* *ret_done is false when all that is too much is in the trash, which the decision counts on. */
+static int remove_excess(struct cache_space *space, int64_t now_ns, bool counts_on_trash,
+                         struct cancel *cancel, struct cache_space_result *removed, bool *ret_done,
+                         struct error *err)
 {
     CLEANUP(survey_end) struct survey survey = SURVEY_INIT;
+    uint64_t excess, thrown_away;
 
-    if (survey_begin(space, now, cancel, &survey, err) < 0)
+    if (survey_begin(space, now_ns, cancel, &survey, err) < 0)
         return -1;
-    evict(space, &survey, space_policy_excess(&space->limits, &survey.state, survey.list, 0),
-          removed);
+    excess = space_policy_excess(&space->limits, &survey.state, survey.list, 0);
+    thrown_away = counts_on_trash ? trash_of(&survey, excess) : 0;
+    *ret_done = excess == 0 || thrown_away < excess;
+    evict(space, &survey, excess - thrown_away, removed);
     return 0;
 }
 
-int cache_space_enforce(struct cache_space *space, int64_t now, struct cancel *cancel,
+int cache_space_enforce(struct cache_space *space, int64_t now_ns, struct cancel *cancel,
                         struct cache_space_result *ret_removed, struct error *err)
 {
     struct cache_space_result removed = {0};
-    int result = remove_aged(space, now, cancel, &removed, err);
+    int result = remove_aged(space, now_ns, cancel, &removed, err);
+    bool is_done = false;
 
     object_store_empty_trash(space->layout);
-    if (result == 0) {
-        result = remove_excess(space, now, cancel, &removed, err);
+    for (unsigned turn = 0; result == 0 && !is_done; turn++) {
+        result = remove_excess(space, now_ns, turn < TRASH_TURNS, cancel, &removed, &is_done, err);
         object_store_empty_trash(space->layout);
     }
     if (ret_removed != NULL)

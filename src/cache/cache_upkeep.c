@@ -5,9 +5,9 @@
 #include "base/log.h"
 #include "base/monitor.h"
 #include "base/worker_pool.h"
+#include "cache/wall_clock.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #define PERIOD_NS (60 * NANOSECONDS_PER_SECOND)
 
@@ -23,7 +23,7 @@ static void keep_limits(struct cache_upkeep *upkeep)
 {
     struct error err = ERROR_INIT;
 
-    if (cache_space_enforce(upkeep->space, time(NULL), upkeep->stop, NULL, &err) < 0)
+    if (cache_space_enforce(upkeep->space, wall_clock_ns(), upkeep->stop, NULL, &err) < 0)
         log_debug("cache: upkeep: %s", err.message);
 }
 

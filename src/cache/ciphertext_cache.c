@@ -6,9 +6,9 @@
 #include "cache/cached_source.h"
 #include "cache/object_metadata.h"
 #include "cache/object_store.h"
+#include "cache/wall_clock.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 /* As many as streams may be open: a download that hangs must not hold up another. */
 #define MAXIMUM_TRANSFERS 1024
@@ -17,7 +17,7 @@
 
 int64_t cache_context_now(void)
 {
-    return time(NULL);
+    return wall_clock_ns();
 }
 
 int cache_context_may_change(const struct ciphertext_cache *cache, struct error *err)

@@ -2,6 +2,7 @@
 #include "cache/object_directory.h"
 
 #include "base/file_source.h"
+#include "cache/wall_clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -134,9 +135,9 @@ bool object_directory_is_unreadable(const struct error *err)
 }
 
 /* Best effort: an object of which nobody knows that it is used only goes earlier. */
-void object_directory_touch(int dir_fd, int64_t now)
+void object_directory_touch(int dir_fd, int64_t now_ns)
 {
-    const struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = (time_t)now}};
+    const struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, wall_clock_to_file(now_ns)};
 
     (void)utimensat(dir_fd, OBJECT_METADATA, times, AT_SYMLINK_NOFOLLOW);
 }

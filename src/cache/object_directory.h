@@ -51,8 +51,8 @@ int object_directory_blame_disk(struct error *err);
 /** True for what object_directory_blame_disk made. */
 bool object_directory_is_unreadable(const struct error *err);
 
-/** Says that the object is used at `now`, in seconds since the epoch. */
-void object_directory_touch(int dir_fd, int64_t now);
+/** Says that the object is used at `now_ns` (wall_clock.h). */
+void object_directory_touch(int dir_fd, int64_t now_ns);
 
 /** Moves the directory `name` of `place` into the trash, or removes what is there instead. The caller
  *  holds CACHE/lock. ERROR_NOT_FOUND. */

@@ -7,6 +7,7 @@
 #include "cache/object_directory.h"
 #include "cache/object_verifier.h"
 #include "cache/partial_sink.h"
+#include "cache/wall_clock.h"
 #include "glancefs/limits.h"
 
 #include <errno.h>
@@ -14,7 +15,6 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 
 /* Who only looks whether data are in use holds their lock for a moment. */
 #define READER_WAIT_NS NANOSECONDS_PER_SECOND
@@ -169,7 +169,7 @@ static bool is_unseen(const struct object_fetch *fetch)
 static bool has_made_room(const struct download *download, struct cancel *cancel, struct error *err)
 {
     return err->kind == ERROR_NO_SPACE && download->partial->lost > 0 &&
-           cache_space_make_room(download->fetch->space, download->partial->lost, time(NULL),
+           cache_space_make_room(download->fetch->space, download->partial->lost, wall_clock_ns(),
                                  cancel, err) == 0;
 }
 
@@ -216,7 +216,7 @@ static int run(struct download *download, struct cancel *cancel, struct fetched_
     CLEANUP(gmac_table_free) struct gmac_table *tags = NULL;
 
     if (cache_space_reserve(download->fetch->space, download->partial, &download->metadata,
-                            time(NULL), cancel, err) < 0 ||
+                            wall_clock_ns(), cancel, err) < 0 ||
         open_to_followers(download, err) < 0 || make_passes(download, cancel, &tags, err) < 0) {
         if (!is_worth_resuming(download, err))
             object_store_drop(download->fetch->layout, download->partial);
@@ -254,7 +254,7 @@ static int begin(const struct object_fetch *fetch, const struct object_metadata 
 {
     while (object_store_begin(fetch->layout, metadata, cancel, ret, err) < 0) {
         if (err->kind != ERROR_NO_SPACE ||
-            cache_space_make_room(fetch->space, BEGIN_BYTES, time(NULL), cancel, err) < 0)
+            cache_space_make_room(fetch->space, BEGIN_BYTES, wall_clock_ns(), cancel, err) < 0)
             return -1;
         *err = (struct error)ERROR_INIT;
     }

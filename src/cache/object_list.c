@@ -3,6 +3,7 @@
 #include "cache/cache_directory.h"
 #include "cache/object_directory.h"
 #include "cache/object_store.h"
+#include "cache/wall_clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -76,7 +77,7 @@ static bool look_at_object(const struct cache_layout *layout, enum cache_place p
     if (fstatat(place_fd, name, &itself, AT_SYMLINK_NOFOLLOW) < 0)
         return false;
     *ret = (struct stored_object){.place = place, .disk_bytes = disk_bytes_of(&itself)};
-    ret->last_used = itself.st_mtim.tv_sec;
+    ret->last_used_ns = wall_clock_from_file(&itself.st_mtim);
     if ((size_t)snprintf(ret->name, sizeof ret->name, "%s", name) >= sizeof ret->name)
         return false;
     if (!S_ISDIR(itself.st_mode))
@@ -87,14 +88,14 @@ static bool look_at_object(const struct cache_layout *layout, enum cache_place p
     ret->data_bytes = (uint64_t)data.st_size;
     ret->disk_bytes += disk_bytes_of(&data) + disk_bytes_of(&metadata);
     if (S_ISREG(metadata.st_mode)) {
-        ret->last_used = metadata.st_mtim.tv_sec;
+        ret->last_used_ns = wall_clock_from_file(&metadata.st_mtim);
         if (place == CACHE_PLACE_PARTIAL)
             ret->unallocated_bytes = unallocated_bytes(layout, name, disk_bytes_of(&data));
     }
     ret->disk_bytes += ret->unallocated_bytes;
     /* Its metadata are as old as its beginning, which may be days. */
-    if (place == CACHE_PLACE_PARTIAL && data.st_mtim.tv_sec > ret->last_used)
-        ret->last_used = data.st_mtim.tv_sec;
+    if (place == CACHE_PLACE_PARTIAL && wall_clock_from_file(&data.st_mtim) > ret->last_used_ns)
+        ret->last_used_ns = wall_clock_from_file(&data.st_mtim);
     return true;
 }
 

@@ -84,6 +84,9 @@
  * while they are emptied. */
 #define TRASH_DEPTH 16
 
+/* Bytes of a block that stat(2) counts. */
+#define STAT_BLOCK_BYTES 512
+
 /* --- reading --- */
 
 /* What an object that has its place is to be. */
@@ -152,15 +155,15 @@ static int open_sound(const struct cache_layout *layout, const char *name, int *
     return error_set(err, ERROR_BUSY, "cache: objects/%s is being replaced", name);
 }
 
-int object_store_open(const struct cache_layout *layout, const char *name, int64_t now, int *ret_fd,
-                      struct object_metadata *ret_metadata, struct error *err)
+int object_store_open(const struct cache_layout *layout, const char *name, int64_t now_ns,
+                      int *ret_fd, struct object_metadata *ret_metadata, struct error *err)
 {
     CLEANUP(fd_close) int dir = -1;
     struct object_metadata metadata;
 
     if (open_sound(layout, name, &dir, ret_fd, &metadata, err) < 0)
         return -1;
-    object_directory_touch(dir, now);
+    object_directory_touch(dir, now_ns);
     if (ret_metadata != NULL)
         *ret_metadata = metadata;
     return 0;
@@ -174,13 +177,13 @@ int object_store_inspect(const struct cache_layout *layout, const char *name, in
     return open_sound(layout, name, &dir, ret_fd, ret_metadata, err);
 }
 
-void object_store_touch(const struct cache_layout *layout, const char *name, int64_t now)
+void object_store_touch(const struct cache_layout *layout, const char *name, int64_t now_ns)
 {
     CLEANUP(fd_close) int dir = -1;
     struct error ignored = ERROR_INIT;
 
     if (object_directory_open(layout, CACHE_PLACE_OBJECTS, name, &dir, &ignored) == 0)
-        object_directory_touch(dir, now);
+        object_directory_touch(dir, now_ns);
 }
 
 static bool is_regular(int dir_fd, const char *name, uint64_t *ret_size)
@@ -369,4 +372,32 @@ static void empty_directory(int dir_fd, unsigned depth)
 void object_store_empty_trash(const struct cache_layout *layout)
 {
     empty_directory(layout->place_fds[CACHE_PLACE_TRASH], TRASH_DEPTH);
+}
+
+/* What stands in it, but not itself. */
+static uint64_t bytes_below(int dir_fd, unsigned depth)
+{
+    CLEANUP(closedir) DIR *directory = cache_directory_stream(dir_fd);
+    const struct dirent *entry;
+    uint64_t bytes = 0;
+
+    while (directory != NULL && (entry = readdir(directory)) != NULL) {
+        CLEANUP(fd_close) int inner = -1;
+        struct stat status;
+
+        if (is_dots(entry->d_name) ||
+            fstatat(dir_fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+            continue;
+        bytes += (uint64_t)status.st_blocks * STAT_BLOCK_BYTES;
+        if (S_ISDIR(status.st_mode) && depth > 1)
+            inner = open_directory(dir_fd, entry->d_name);
+        if (inner >= 0)
+            bytes += bytes_below(inner, depth - 1);
+    }
+    return bytes;
+}
+
+uint64_t object_store_trash_bytes(const struct cache_layout *layout)
+{
+    return bytes_below(layout->place_fds[CACHE_PLACE_TRASH], TRASH_DEPTH);
 }

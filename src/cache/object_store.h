@@ -27,22 +27,22 @@
 
 /**
  * Opens the data of the complete object `name` for reading, with a shared lock: as long as *ret_fd is
- * open nobody removes it. Says when it was used last: `now` (seconds since the epoch). ret_metadata may
+ * open nobody removes it. Says when it was used last: `now_ns` (wall_clock.h). ret_metadata may
  * be NULL. Waits for nobody but those who look or move a name for a moment (ERROR_BUSY when one of them
  * does not let go). ERROR_NOT_FOUND, also for one that is just being removed; ERROR_CORRUPT when
  * anything about it is not right, its bytes aside, or the disk cannot read it (errno EIO): the caller
  * sets it aside.
  */
-int object_store_open(const struct cache_layout *layout, const char *name, int64_t now, int *ret_fd,
-                      struct object_metadata *ret_metadata, struct error *err);
+int object_store_open(const struct cache_layout *layout, const char *name, int64_t now_ns,
+                      int *ret_fd, struct object_metadata *ret_metadata, struct error *err);
 
 /** The same for who only looks: it is not used thereby. */
 int object_store_inspect(const struct cache_layout *layout, const char *name, int *ret_fd,
                          struct object_metadata *ret_metadata, struct error *err);
 
-/** Says that the complete object `name` is used at `now`, in seconds since the epoch. Takes no lock.
+/** Says that the complete object `name` is used at `now_ns`. Takes no lock.
  *  Best effort. */
-void object_store_touch(const struct cache_layout *layout, const char *name, int64_t now);
+void object_store_touch(const struct cache_layout *layout, const char *name, int64_t now_ns);
 
 /** True when object_store_open would succeed, as far as names and size tell. Takes no lock. */
 bool object_store_has(const struct cache_layout *layout, const struct object_metadata *metadata);
@@ -94,7 +94,7 @@ void object_store_trim(struct partial_object *partial);
 int object_store_restart(struct partial_object *partial, struct error *err);
 
 /**
- * Completes it: data and metadata, with fetched_at `now` and the size they have, are durable, then the
+ * Completes it: data and metadata, with fetched_at `now_ns` in seconds and the size they have, are durable, then the
  * object appears under its name, instead of whatever stood there. Takes CACHE/lock. Then data_fd has
  * the reader's shared lock, and may be taken out (steal_fd).
  *
@@ -105,8 +105,8 @@ int object_store_restart(struct partial_object *partial, struct error *err);
  * removed the download by hand.
  */
 int object_store_publish(const struct cache_layout *layout, struct partial_object *partial,
-                         const struct object_metadata *metadata, int64_t now, struct cancel *cancel,
-                         struct error *err);
+                         const struct object_metadata *metadata, int64_t now_ns,
+                         struct cancel *cancel, struct error *err);
 
 /** Removes it, for one that is not worth resuming; of one that was published nothing. Best effort, but
  *  its bytes are not resumed. It is still to be freed. */
@@ -144,6 +144,9 @@ int object_store_quarantine_damaged(const struct cache_layout *layout, const cha
 /** Removes what is in the trash. Best effort; harmless beside others who do the same. */
 void object_store_empty_trash(const struct cache_layout *layout);
 
+/** Bytes that the trash takes on the disk still: what nobody came to remove yet, or could not. */
+uint64_t object_store_trash_bytes(const struct cache_layout *layout);
+
 /* --- looking around --- */
 
 /** What a listing tells of one object. */
@@ -153,7 +156,7 @@ struct stored_object {
     uint64_t data_bytes;        /* of its data file by now */
     uint64_t disk_bytes;        /* what it takes, or has reserved, on disk */
     uint64_t unallocated_bytes; /* the part of that which the filesystem does not know of yet */
-    int64_t last_used;          /* seconds since the epoch; of a download, when it was written */
+    int64_t last_used_ns;       /* since the epoch; of a download, when it was written last */
 };
 
 struct stored_object_list {

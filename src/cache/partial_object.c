@@ -6,6 +6,7 @@
 #include "cache/file_lock.h"
 #include "cache/object_directory.h"
 #include "cache/object_store.h"
+#include "cache/wall_clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -314,9 +315,10 @@ static int sync_data(struct partial_object *partial, uint64_t size, struct error
 }
 
 static int complete_metadata(const struct partial_object *partial,
-                             const struct object_metadata *metadata, int64_t now,
+                             const struct object_metadata *metadata, int64_t now_ns,
                              struct object_metadata *ret, struct error *err)
 {
+    const int64_t seconds = wall_clock_seconds(now_ns);
     struct stat status;
 
     if (fstat(partial->data_fd, &status) < 0)
@@ -324,7 +326,7 @@ static int complete_metadata(const struct partial_object *partial,
     *ret = *metadata;
     ret->size = (uint64_t)status.st_size;
     /* 0 stands for "not complete"; no clock that is right says so. */
-    ret->fetched_at = now > 0 ? now : 1;
+    ret->fetched_at = seconds > 0 ? seconds : 1;
     if (metadata->size != OBJECT_SIZE_UNKNOWN && metadata->size != ret->size)
         return error_set(err, ERROR_CORRUPT,
                          "cache: partial/%s has %" PRIu64 " bytes, not the %" PRIu64
@@ -359,18 +361,18 @@ static int sync_places(const struct cache_layout *layout, struct error *err)
 }
 
 int object_store_publish(const struct cache_layout *layout, struct partial_object *partial,
-                         const struct object_metadata *metadata, int64_t now, struct cancel *cancel,
-                         struct error *err)
+                         const struct object_metadata *metadata, int64_t now_ns,
+                         struct cancel *cancel, struct error *err)
 {
     CLEANUP(fd_close) int lock = -1;
     struct object_metadata complete;
     struct error ignored = ERROR_INIT;
     int result;
 
-    if (complete_metadata(partial, metadata, now, &complete, err) < 0 ||
+    if (complete_metadata(partial, metadata, now_ns, &complete, err) < 0 ||
         sync_data(partial, complete.size, err) < 0 || write_metadata(partial, &complete, err) < 0)
         return -1;
-    object_directory_touch(partial->dir_fd, now);
+    object_directory_touch(partial->dir_fd, now_ns);
     if (cache_layout_lock(layout, cancel, &lock, err) < 0 ||
         move_to_objects(layout, partial, err) < 0)
         return -1;

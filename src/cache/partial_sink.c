@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cache/partial_sink.h"
 
+#include "cache/wall_clock.h"
 #include "glancefs/limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* Bytes after which write-back of those before is started. */
 #define WRITE_BACK_BYTES ((uint64_t)8 * MIB)
@@ -52,7 +52,7 @@ static int make_room(const struct partial_sink *partial, uint64_t size, struct c
 
     if (total != OBJECT_SIZE_UNKNOWN && total > partial->position + size)
         size = total - partial->position;
-    return cache_space_make_room(partial->parts.space, size, time(NULL), cancel, err);
+    return cache_space_make_room(partial->parts.space, size, wall_clock_ns(), cancel, err);
 }
 
 /* What the file has already; the hash judges it in the end. */
@@ -87,7 +87,7 @@ static int reserve_ahead(struct partial_sink *partial, uint64_t size, struct can
 
     if (parts->metadata->size != OBJECT_SIZE_UNKNOWN || position + size <= partial->reserved)
         return 0;
-    while (cache_space_extend(parts->space, parts->partial, position, step, time(NULL), cancel,
+    while (cache_space_extend(parts->space, parts->partial, position, step, wall_clock_ns(), cancel,
                               err) < 0) {
         if (err->kind != ERROR_NO_SPACE || step == size)
             return -1;
@@ -130,8 +130,8 @@ static int publish(const struct partial_sink *partial, struct cancel *cancel, st
 {
     const struct partial_sink_parts *parts = &partial->parts;
 
-    return object_store_publish(parts->layout, parts->partial, parts->metadata, time(NULL), cancel,
-                                err);
+    return object_store_publish(parts->layout, parts->partial, parts->metadata, wall_clock_ns(),
+                                cancel, err);
 }
 
 static int partial_commit(struct byte_sink *sink, struct cancel *cancel, struct error *err)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cache/space_policy.h"
 
+#include "base/clock.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,9 +28,9 @@ uint64_t space_policy_limit_bytes(const struct cache_limit *limit, uint64_t file
 
 /* --- order --- */
 
-static int64_t last_use(const struct stored_object *object, int64_t now)
+static int64_t last_use(const struct stored_object *object, int64_t now_ns)
 {
-    return object->last_used < now ? object->last_used : now;
+    return object->last_used_ns < now_ns ? object->last_used_ns : now_ns;
 }
 
 static int rank(const struct stored_object *object)
@@ -50,9 +52,9 @@ static int compare(const void *left, const void *right, void *context)
 {
     const struct stored_object *a = left;
     const struct stored_object *b = right;
-    const int64_t now = *(const int64_t *)context;
-    const int64_t a_used = last_use(a, now);
-    const int64_t b_used = last_use(b, now);
+    const int64_t now_ns = *(const int64_t *)context;
+    const int64_t a_used = last_use(a, now_ns);
+    const int64_t b_used = last_use(b, now_ns);
 
     if (rank(a) != rank(b))
         return rank(a) < rank(b) ? -1 : 1;
@@ -61,10 +63,10 @@ static int compare(const void *left, const void *right, void *context)
     return strcmp(a->name, b->name);
 }
 
-void space_policy_sort(struct stored_object_list *list, int64_t now)
+void space_policy_sort(struct stored_object_list *list, int64_t now_ns)
 {
     if (list->count > 0)
-        qsort_r(list->objects, list->count, sizeof list->objects[0], compare, &now);
+        qsort_r(list->objects, list->count, sizeof list->objects[0], compare, &now_ns);
 }
 
 /* --- sums --- */
@@ -78,7 +80,7 @@ void space_policy_disbelieve(struct stored_object_list *list, uint64_t filesyste
             continue;
         object->disk_bytes = subtract(object->disk_bytes, object->unallocated_bytes);
         object->unallocated_bytes = 0;
-        object->last_used = INT64_MIN;
+        object->last_used_ns = INT64_MIN;
     }
 }
 
@@ -106,7 +108,7 @@ uint64_t space_policy_excess(const struct cache_limits *limits, const struct spa
 {
     const uint64_t max_size = space_policy_limit_bytes(&limits->max_size, state->filesystem_bytes);
     const uint64_t min_free = space_policy_limit_bytes(&limits->min_free, state->filesystem_bytes);
-    const uint64_t held = add(space_policy_sum(list), state->staged_bytes);
+    const uint64_t held = add(add(space_policy_sum(list), state->staged_bytes), state->trash_bytes);
     const uint64_t wanted_free = add(add(min_free, unallocated(list)), need);
     const uint64_t over_size = max_size == 0 ? 0 : subtract(add(held, need), max_size);
     const uint64_t under_free = subtract(wanted_free, state->free_bytes);
@@ -115,12 +117,12 @@ uint64_t space_policy_excess(const struct cache_limits *limits, const struct spa
 }
 
 bool space_policy_is_expired(const struct cache_limits *limits, const struct stored_object *object,
-                             int64_t now)
+                             int64_t now_ns)
 {
     int64_t age;
 
-    if (limits->max_age_seconds == 0 || object->last_used >= now)
+    if (limits->max_age_seconds == 0 || object->last_used_ns >= now_ns)
         return false;
-    return __builtin_sub_overflow(now, object->last_used, &age) ||
-           age > (int64_t)limits->max_age_seconds;
+    return __builtin_sub_overflow(now_ns, object->last_used_ns, &age) ||
+           age > (int64_t)(limits->max_age_seconds * NANOSECONDS_PER_SECOND);
 }

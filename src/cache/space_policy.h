@@ -18,6 +18,7 @@ struct space_state {
     uint64_t free_bytes;       /* what an unprivileged process may still use of it */
     uint64_t block_bytes;      /* the least that it gives to a file */
     uint64_t staged_bytes;     /* of uploads, which count but never go */
+    uint64_t trash_bytes;      /* of what is being removed: it counts as long as it is there */
 };
 
 /** A limit in bytes on a filesystem of that size; 0 for none. */
@@ -26,9 +27,9 @@ uint64_t space_policy_limit_bytes(const struct cache_limit *limit, uint64_t file
 /**
  * Sorts `list` in the order in which objects may go: what is in quarantine, then downloads (those in hand
  * stay anyway, and the rest nobody reads), then objects, each by last use, oldest first; a last use
- * after `now` (the clock went back) counts as `now`.
+ * after `now_ns` (the clock went back) counts as `now_ns`.
  */
-void space_policy_sort(struct stored_object_list *list, int64_t now);
+void space_policy_sort(struct stored_object_list *list, int64_t now_ns);
 
 /**
  * Takes back what downloads have reserved beyond the size of any file on this filesystem: nobody was
@@ -40,14 +41,15 @@ void space_policy_disbelieve(struct stored_object_list *list, uint64_t filesyste
 uint64_t space_policy_sum(const struct stored_object_list *list);
 
 /**
- * Bytes that have to go from `list` before `need` more bytes fit: under max_size (all that is listed and
- * staged, and the need), and so that min_free stays free. 0: they fit. Saturates, never overflows.
+ * Bytes that have to go, the trash first, before `need` more bytes fit: under max_size (all that is
+ * listed, staged or in the trash, and the need), and so that min_free stays free. 0: they fit.
+ * Saturates, never overflows.
  */
 uint64_t space_policy_excess(const struct cache_limits *limits, const struct space_state *state,
                              const struct stored_object_list *list, uint64_t need);
 
-/** True when `object` is over max_age at `now`: not used for so long. Never for a clock that went back. */
+/** True when `object` is over max_age at `now_ns`: not used for so long. Never for a clock that went back. */
 bool space_policy_is_expired(const struct cache_limits *limits, const struct stored_object *object,
-                             int64_t now);
+                             int64_t now_ns);
 
 #endif

@@ -118,7 +118,7 @@ static uint64_t minus(uint64_t a, uint64_t b)
 uint64_t cache_report_used_bytes(const struct cached_object_list *list,
                                  const struct ciphertext_cache_usage *usage)
 {
-    uint64_t used = usage->staged_bytes;
+    uint64_t used = usage->staged_bytes + usage->trash_bytes;
 
     for (size_t i = 0; i < list->count; i++)
         used += list->objects[i].disk_bytes;
@@ -168,6 +168,8 @@ static void print_parts(const struct ciphertext_cache_usage *usage)
                      size_text(usage->reserved_bytes, text));
     print_part("quarantine", usage->quarantined_objects, usage->quarantined_bytes);
     (void)printf("%-12s  %12s  %12s\n", "uploads", "", size_text(usage->staged_bytes, text));
+    if (usage->trash_bytes > 0)
+        (void)printf("%-12s  %12s  %12s\n", "trash", "", size_text(usage->trash_bytes, text));
     if (usage->unknown_entries > 0)
         (void)printf("%-12s  %12" PRIu64 "\n", "not ours", usage->unknown_entries);
 }
@@ -208,6 +210,7 @@ int cache_report_usage_json(const struct ciphertext_cache_usage *usage, uint64_t
         {"quarantined_objects", usage->quarantined_objects},
         {"quarantined_bytes", usage->quarantined_bytes},
         {"staged_bytes", usage->staged_bytes},
+        {"trash_bytes", usage->trash_bytes},
         {"used_bytes", used_bytes},
         {"available_bytes", cache_report_available_bytes(usage, used_bytes)},
         {"max_size_bytes", usage->max_size_bytes},

@@ -138,7 +138,7 @@ static void fill(int fd, uint64_t size)
 }
 
 void space_fixture_put(struct space_fixture *fixture, unsigned number, uint64_t size,
-                       int64_t last_used)
+                       int64_t last_used_ns)
 {
     const struct object_metadata metadata = space_fixture_metadata(number, size);
     CLEANUP(partial_object_free) struct partial_object *partial = NULL;
@@ -148,7 +148,7 @@ void space_fixture_put(struct space_fixture *fixture, unsigned number, uint64_t 
     assert_succeeds(object_store_grant(partial, &metadata, &err));
     fill(partial->data_fd, size);
     assert_succeeds(
-        object_store_publish(fixture->layout, partial, &metadata, last_used, NULL, &err));
+        object_store_publish(fixture->layout, partial, &metadata, last_used_ns, NULL, &err));
 }
 
 struct partial_object *space_fixture_begin(struct space_fixture *fixture, unsigned number,
@@ -169,14 +169,14 @@ static void name_of(unsigned number, char ret[CACHE_OBJECT_NAME_BYTES])
     object_metadata_name(&metadata, ret);
 }
 
-int space_fixture_read(struct space_fixture *fixture, unsigned number, int64_t now)
+int space_fixture_read(struct space_fixture *fixture, unsigned number, int64_t now_ns)
 {
     char name[CACHE_OBJECT_NAME_BYTES];
     struct error err = ERROR_INIT;
     int fd = -1;
 
     name_of(number, name);
-    assert_succeeds(object_store_open(fixture->layout, name, now, &fd, NULL, &err));
+    assert_succeeds(object_store_open(fixture->layout, name, now_ns, &fd, NULL, &err));
     return fd;
 }
 

@@ -7,13 +7,14 @@
 #define SPACE_FIXTURE_H
 
 #include "cache/cache_space.h"
+#include "seconds.h"
 #include "support/temp_dir.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 /** The time of all tests. */
-#define NOW 1700000000
+#define NOW SECONDS(1700000000)
 
 /** What a small object takes beyond its data, at most: its metadata and its directory. */
 #define OBJECT_OVERHEAD 12288
@@ -43,16 +44,16 @@ void space_fixture_fail_statvfs(int errnum);
 /** The metadata of image `number`, not complete. */
 struct object_metadata space_fixture_metadata(unsigned number, uint64_t size);
 
-/** Puts the complete object of image `number`, last used at `last_used`. */
+/** Puts the complete object of image `number`, last used at `last_used_ns`. */
 void space_fixture_put(struct space_fixture *fixture, unsigned number, uint64_t size,
-                       int64_t last_used);
+                       int64_t last_used_ns);
 
 /** Begins a download of image `number`. */
 struct partial_object *space_fixture_begin(struct space_fixture *fixture, unsigned number,
                                            uint64_t size);
 
-/** Opens the complete object of image `number` as a reader at `now`; the caller closes it. */
-int space_fixture_read(struct space_fixture *fixture, unsigned number, int64_t now);
+/** Opens the complete object of image `number` as a reader at `now_ns`; the caller closes it. */
+int space_fixture_read(struct space_fixture *fixture, unsigned number, int64_t now_ns);
 
 /** True when image `number` has an object in `place`. */
 bool space_fixture_has(const struct space_fixture *fixture, enum cache_place place,

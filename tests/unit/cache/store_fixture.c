@@ -83,7 +83,8 @@ int store_fetch(const struct store_fixture *fixture, struct error *err)
         object_store_grant(partial, &fixture->metadata, err) < 0)
         return -1;
     store_write(partial, STORE_BYTES, STORE_SIZE, 0);
-    return object_store_publish(fixture->layout, partial, &fixture->metadata, STORE_NOW, NULL, err);
+    return object_store_publish(fixture->layout, partial, &fixture->metadata, STORE_NOW_NS, NULL,
+                                err);
 }
 
 void store_publish(const struct store_fixture *fixture)
@@ -111,7 +112,7 @@ void assert_store_object_is_right(const struct store_fixture *fixture)
     char bytes[STORE_SIZE + 1];
 
     assert_succeeds(
-        object_store_open(fixture->layout, STORE_NAME, STORE_NOW, &fd, &metadata, &err));
+        object_store_open(fixture->layout, STORE_NAME, STORE_NOW_NS, &fd, &metadata, &err));
     assert_int_equal(pread(fd, bytes, sizeof bytes, 0), STORE_SIZE);
     assert_memory_equal(bytes, STORE_BYTES, STORE_SIZE);
     assert_true(object_metadata_is_same(&metadata, &fixture->metadata));

@@ -4,6 +4,7 @@
 #define STORE_FIXTURE_H
 
 #include "cache/object_store.h"
+#include "seconds.h"
 #include "support/temp_dir.h"
 
 /** Any id and digests: the store compares no bytes. */
@@ -13,6 +14,9 @@
 #define STORE_BYTES "the whole ciphertext of an image"
 #define STORE_SIZE (sizeof STORE_BYTES - 1)
 #define STORE_NOW 1795430400
+
+/** The same as the cache counts it, and not quite a whole second. */
+#define STORE_NOW_NS (SECONDS(STORE_NOW) + 123456789)
 
 struct store_fixture {
     struct temp_dir *dir;

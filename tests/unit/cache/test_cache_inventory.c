@@ -11,7 +11,10 @@
 #include <ctype.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -239,8 +242,109 @@ static void usage_adds_up_each_kind(void **state)
     assert_int_equal(usage.quarantined_objects, 1);
     assert_int_equal(usage.quarantined_bytes, fixture->size);
     assert_int_equal(usage.unknown_entries, 1);
+    assert_int_equal(usage.trash_bytes, 0);
     assert_true(usage.filesystem_bytes >= usage.free_bytes);
     assert_int_equal(usage.evictions, 0);
+}
+
+static void usage_counts_what_is_being_removed(void **state)
+{
+    struct cache_fixture *fixture = *state;
+    static const char zeros[100000];
+
+    assert_int_equal(mkdirat(temp_dir_fd(fixture->dir), "cache/trash/one", 0700), 0);
+    temp_dir_write(fixture->dir, "cache/trash/one/data", zeros, sizeof zeros);
+    assert_in_range(usage_of(fixture).trash_bytes, sizeof zeros, 2 * sizeof zeros);
+}
+
+/* --- beside those who move names --- */
+
+/* A look at the cache by somebody else. */
+struct look {
+    pthread_t thread;
+    struct ciphertext_cache *cache;
+    uint64_t objects;
+    atomic_bool is_done;
+};
+
+static void *look_around(void *argument)
+{
+    struct look *look = argument;
+    CLEANUP(cached_object_list_free) struct cached_object_list *list = NULL;
+    struct ciphertext_cache_usage usage;
+    struct error err = ERROR_INIT;
+
+    if (ciphertext_cache_list(look->cache, &list, &err) == 0 &&
+        ciphertext_cache_usage(look->cache, &usage, &err) == 0)
+        look->objects = list->count == usage.objects ? list->count : UINT64_MAX;
+    atomic_store(&look->is_done, true);
+    return NULL;
+}
+
+static void start_look(const struct cache_fixture *fixture, struct look *look)
+{
+    const struct ciphertext_cache_parts parts = {.path = fixture->path, .role = CACHE_OBSERVER};
+    struct error err = ERROR_INIT;
+
+    assert_succeeds(ciphertext_cache_new(&parts, &look->cache, &err));
+    assert_int_equal(pthread_create(&look->thread, NULL, look_around, look), 0);
+}
+
+static void finish_look(struct look *look)
+{
+    assert_int_equal(pthread_join(look->thread, NULL), 0);
+    ciphertext_cache_free(look->cache);
+}
+
+static int hold_lock(const struct cache_fixture *fixture, int operation)
+{
+    CLEANUP(memory_free) char *path = temp_dir_join(fixture->dir, "cache/lock");
+    const int fd = open(path, O_RDWR | O_CLOEXEC);
+
+    assert_int_equal(flock(fd, operation | LOCK_NB), 0);
+    return fd;
+}
+
+static void a_look_waits_for_who_moves_names(void **state)
+{
+    struct cache_fixture *fixture = *state;
+    struct look look = {.is_done = false};
+    int lock;
+
+    fetch(fixture, IMAGE_ID, fixture->size);
+    lock = hold_lock(fixture, LOCK_EX);
+    start_look(fixture, &look);
+    (void)usleep(100000);
+    assert_false(atomic_load(&look.is_done));
+    (void)close(lock);
+    finish_look(&look);
+    assert_int_equal(look.objects, 1);
+}
+
+static void two_may_look_at_a_time(void **state)
+{
+    struct cache_fixture *fixture = *state;
+    struct look look = {.is_done = false};
+
+    fetch(fixture, IMAGE_ID, fixture->size);
+    CLEANUP(fd_close) int lock = hold_lock(fixture, LOCK_SH);
+    start_look(fixture, &look);
+    finish_look(&look);
+    assert_true(lock >= 0);
+    assert_int_equal(look.objects, 1);
+}
+
+static void a_look_needs_no_lock_file_and_makes_none(void **state)
+{
+    struct cache_fixture *fixture = *state;
+    struct look look = {.is_done = false};
+
+    fetch(fixture, IMAGE_ID, fixture->size);
+    assert_int_equal(unlinkat(temp_dir_fd(fixture->dir), "cache/lock", 0), 0);
+    start_look(fixture, &look);
+    finish_look(&look);
+    assert_int_equal(look.objects, 1);
+    assert_false(temp_dir_has(fixture->dir, "cache/lock"));
 }
 
 static void limits_are_told_in_bytes(void **state)
@@ -464,6 +568,10 @@ int main(void)
         with_cache(an_object_without_metadata_is_listed_with_what_is_known),
         with_cache(an_object_belongs_to_the_record_that_names_its_bytes),
         with_cache(usage_adds_up_each_kind),
+        with_cache(usage_counts_what_is_being_removed),
+        with_cache(a_look_waits_for_who_moves_names),
+        with_cache(two_may_look_at_a_time),
+        with_cache(a_look_needs_no_lock_file_and_makes_none),
         with_cache(limits_are_told_in_bytes),
         with_cache(a_sound_object_is_proven_and_not_used_thereby),
         with_cache(a_damaged_object_is_set_aside_and_fetched_anew),

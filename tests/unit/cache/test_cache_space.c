@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cache/cache_space.h"
 
+#include "cache/wall_clock.h"
 #include "space_fixture.h"
 #include "support/testing.h"
 
@@ -47,7 +48,7 @@ static int try_download(struct space_fixture *fixture, unsigned number, uint64_t
 static void put_objects(struct space_fixture *fixture, unsigned count)
 {
     for (unsigned i = 1; i <= count; i++)
-        space_fixture_put(fixture, i, SIZE, NOW - 1000 + (int64_t)i);
+        space_fixture_put(fixture, i, SIZE, NOW - SECONDS(1000) + SECONDS(i));
 }
 
 /* `digits` are the numbers of those of 1 to 9 that are there. */
@@ -93,13 +94,31 @@ static void the_least_recently_used_makes_room(void **state)
     struct error err = ERROR_INIT;
 
     put_objects(fixture, 3);
-    (void)close(space_fixture_read(fixture, 1, NOW - 10));
+    (void)close(space_fixture_read(fixture, 1, NOW - SECONDS(10)));
     limit_to(fixture, room_for(3));
     assert_succeeds(try_download(fixture, 4, SIZE, &err));
     assert_there(fixture, CACHE_PLACE_OBJECTS, "13");
     assert_int_equal(fixture->space.evictions, 1);
     assert_true(fixture->space.evicted_bytes >= SIZE);
     assert_nothing_in_trash(fixture);
+}
+
+/* Of what is opened while an instance starts, all within a second. */
+static void the_order_of_use_holds_within_a_second(void **state)
+{
+    struct space_fixture *fixture = *state;
+    struct error err = ERROR_INIT;
+
+    put_objects(fixture, 3);
+    (void)close(space_fixture_read(fixture, 3, NOW - 3));
+    (void)close(space_fixture_read(fixture, 1, NOW - 2));
+    (void)close(space_fixture_read(fixture, 2, NOW - 1));
+    limit_to(fixture, room_for(3));
+    assert_succeeds(try_download(fixture, 4, SIZE, &err));
+    assert_there(fixture, CACHE_PLACE_OBJECTS, "12");
+    limit_to(fixture, room_for(1));
+    assert_succeeds(cache_space_enforce(&fixture->space, NOW, NULL, NULL, &err));
+    assert_there(fixture, CACHE_PLACE_OBJECTS, "2");
 }
 
 static void a_large_one_takes_the_place_of_several(void **state)
@@ -119,7 +138,7 @@ static void what_is_in_use_stays(void **state)
     struct error err = ERROR_INIT;
 
     put_objects(fixture, 3);
-    CLEANUP(fd_close) int reader = space_fixture_read(fixture, 1, NOW - 5000);
+    CLEANUP(fd_close) int reader = space_fixture_read(fixture, 1, NOW - SECONDS(5000));
     CLEANUP(partial_object_free)
     struct partial_object *download = space_fixture_begin(fixture, 4, SIZE);
     assert_succeeds(reserve(fixture, download, 4, SIZE, &err));
@@ -429,7 +448,7 @@ static void what_is_over_the_limits_goes(void **state)
     struct error err = ERROR_INIT;
 
     put_objects(fixture, 5);
-    CLEANUP(fd_close) int reader = space_fixture_read(fixture, 2, NOW - 900);
+    CLEANUP(fd_close) int reader = space_fixture_read(fixture, 2, NOW - SECONDS(900));
     limit_to(fixture, room_for(3));
     assert_succeeds(cache_space_enforce(&fixture->space, NOW, NULL, &removed, &err));
     assert_true(reader >= 0);
@@ -461,7 +480,7 @@ static void what_was_not_used_for_max_age_goes(void **state)
     struct error err = ERROR_INIT;
 
     put_objects(fixture, 4); /* used 999 to 996 seconds ago */
-    CLEANUP(fd_close) int reader = space_fixture_read(fixture, 1, NOW - 5000);
+    CLEANUP(fd_close) int reader = space_fixture_read(fixture, 1, NOW - SECONDS(5000));
     fixture->space.limits.max_age_seconds = 997;
     assert_succeeds(cache_space_enforce(&fixture->space, NOW, NULL, NULL, &err));
     assert_true(reader >= 0);
@@ -476,7 +495,7 @@ static void a_clock_that_went_back_ages_nothing(void **state)
     put_objects(fixture, 3);
     assert_succeeds(try_download(fixture, 4, SIZE, &err));
     fixture->space.limits.max_age_seconds = 1;
-    assert_succeeds(cache_space_enforce(&fixture->space, NOW - 86400, NULL, NULL, &err));
+    assert_succeeds(cache_space_enforce(&fixture->space, NOW - SECONDS(86400), NULL, NULL, &err));
     assert_there(fixture, CACHE_PLACE_OBJECTS, "123");
     assert_there(fixture, CACHE_PLACE_PARTIAL, "4");
 }
@@ -485,16 +504,16 @@ static void a_clock_that_went_back_ages_nothing(void **state)
 static void a_download_that_nobody_resumes_goes_after_a_day(void **state)
 {
     struct space_fixture *fixture = *state;
-    const int64_t today = time(NULL);
+    const int64_t today = wall_clock_ns();
     struct error err = ERROR_INIT;
 
     assert_succeeds(try_download(fixture, 1, SIZE, &err));
     CLEANUP(partial_object_free)
     struct partial_object *in_hand = space_fixture_begin(fixture, 2, SIZE);
     assert_succeeds(reserve(fixture, in_hand, 2, SIZE, &err));
-    assert_succeeds(cache_space_enforce(&fixture->space, today + 86000, NULL, NULL, &err));
+    assert_succeeds(cache_space_enforce(&fixture->space, today + SECONDS(86000), NULL, NULL, &err));
     assert_there(fixture, CACHE_PLACE_PARTIAL, "12");
-    assert_succeeds(cache_space_enforce(&fixture->space, today + 86500, NULL, NULL, &err));
+    assert_succeeds(cache_space_enforce(&fixture->space, today + SECONDS(86500), NULL, NULL, &err));
     assert_there(fixture, CACHE_PLACE_PARTIAL, "2");
 }
 
@@ -502,8 +521,9 @@ static void a_download_is_used_as_long_as_it_is_written(void **state)
 {
     struct space_fixture *fixture = *state;
     const struct object_metadata metadata = space_fixture_metadata(1, SIZE);
-    const int64_t today = time(NULL);
-    const struct timespec written[2] = {{.tv_sec = today + 80000}, {.tv_sec = today + 80000}};
+    const int64_t today = wall_clock_ns();
+    const struct timespec late = wall_clock_to_file(today + SECONDS(80000));
+    const struct timespec written[2] = {late, late};
     CLEANUP(partial_object_free)
     struct partial_object *partial = space_fixture_begin(fixture, 1, SIZE);
     struct error err = ERROR_INIT;
@@ -511,9 +531,11 @@ static void a_download_is_used_as_long_as_it_is_written(void **state)
     assert_succeeds(cache_space_reserve(&fixture->space, partial, &metadata, today, NULL, &err));
     assert_int_equal(futimens(partial->data_fd, written), 0);
     partial_object_free(steal(&partial));
-    assert_succeeds(cache_space_enforce(&fixture->space, today + 160000, NULL, NULL, &err));
+    assert_succeeds(
+        cache_space_enforce(&fixture->space, today + SECONDS(160000), NULL, NULL, &err));
     assert_there(fixture, CACHE_PLACE_PARTIAL, "1");
-    assert_succeeds(cache_space_enforce(&fixture->space, today + 170000, NULL, NULL, &err));
+    assert_succeeds(
+        cache_space_enforce(&fixture->space, today + SECONDS(170000), NULL, NULL, &err));
     assert_there(fixture, CACHE_PLACE_PARTIAL, "");
 }
 
@@ -521,7 +543,7 @@ static void resuming_a_download_keeps_it_for_another_day(void **state)
 {
     struct space_fixture *fixture = *state;
     const struct object_metadata metadata = space_fixture_metadata(1, SIZE);
-    const int64_t tomorrow = time(NULL) + 80000;
+    const int64_t tomorrow = wall_clock_ns() + SECONDS(80000);
     struct error err = ERROR_INIT;
 
     assert_succeeds(try_download(fixture, 1, SIZE, &err));
@@ -529,7 +551,8 @@ static void resuming_a_download_keeps_it_for_another_day(void **state)
     struct partial_object *resumed = space_fixture_begin(fixture, 1, SIZE);
     assert_succeeds(cache_space_reserve(&fixture->space, resumed, &metadata, tomorrow, NULL, &err));
     partial_object_free(steal(&resumed));
-    assert_succeeds(cache_space_enforce(&fixture->space, tomorrow + 80000, NULL, NULL, &err));
+    assert_succeeds(
+        cache_space_enforce(&fixture->space, tomorrow + SECONDS(80000), NULL, NULL, &err));
     assert_there(fixture, CACHE_PLACE_PARTIAL, "1");
 }
 
@@ -540,6 +563,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         test(what_fits_takes_nobodys_place),
         test(the_least_recently_used_makes_room),
+        test(the_order_of_use_holds_within_a_second),
         test(a_large_one_takes_the_place_of_several),
         test(what_is_in_use_stays),
         test(a_download_that_nobody_has_in_hand_may_go),

@@ -174,7 +174,7 @@ static void make_shared_files(const struct space_fixture *fixture)
 {
     temp_dir_write(fixture->dir, "data", "x", 1);
     for (unsigned i = 0; i < USES; i++) {
-        const struct timespec used = {.tv_sec = NOW - 1000 + (int64_t)i};
+        const struct timespec used = {.tv_sec = NOW / SECONDS(1) - 1000 + (int64_t)i};
         const struct timespec times[2] = {used, used};
         char name[16];
 

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/monitor.h"
+#include "cache/wall_clock.h"
 #include "space_fixture.h"
 #include "support/testing.h"
 
@@ -54,10 +55,10 @@ static void what_is_too_old_goes_at_the_start(void **state)
 {
     struct space_fixture *fixture = *state;
     CLEANUP(cache_upkeep_free) struct cache_upkeep *upkeep = NULL;
-    const int64_t today = time(NULL);
+    const int64_t today = wall_clock_ns();
     struct error err = ERROR_INIT;
 
-    space_fixture_put(fixture, 1, SIZE, today - 7200);
+    space_fixture_put(fixture, 1, SIZE, today - SECONDS(7200));
     space_fixture_put(fixture, 2, SIZE, today);
     fixture->space.limits.max_age_seconds = 3600;
     assert_succeeds(cache_upkeep_new(&fixture->space, &upkeep, &err));

@@ -2,6 +2,7 @@
 /* Downloads that are cut anywhere, killed, resumed, refused and squeezed for room. */
 #include "cache/object_fetch.h"
 
+#include "cache/wall_clock.h"
 #include "cache_fixture.h"
 #include "glancefs/limits.h"
 #include "support/crypto_arena.h"
@@ -202,7 +203,8 @@ static void assert_published(struct bed *bed)
     struct object_metadata metadata;
     struct error err = ERROR_INIT;
 
-    assert_succeeds(object_store_open(bed->layout, bed->name, time(NULL), &fd, &metadata, &err));
+    assert_succeeds(
+        object_store_open(bed->layout, bed->name, wall_clock_ns(), &fd, &metadata, &err));
     assert_int_equal(pread(fd, bytes, SIZE + 1, 0), SIZE);
     assert_memory_equal(bytes, bed->bytes, SIZE);
     assert_int_equal(metadata.size, SIZE);

@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 
 #define SIZE (MIB + 17)
-#define BEFORE (NOW - 1000)
+#define BEFORE (NOW - SECONDS(1000))
 
 /* --- a disk on which one call finds no room while object 1 is there (the linker's --wrap) --- */
 

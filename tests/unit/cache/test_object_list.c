@@ -57,7 +57,7 @@ static void tells_of_a_complete_object(void **state)
     assert_int_equal(object.data_bytes, STORE_SIZE);
     assert_true(object.disk_bytes >= STORE_SIZE);
     assert_int_equal(object.unallocated_bytes, 0);
-    assert_int_equal(object.last_used, STORE_NOW);
+    assert_int_equal(object.last_used_ns, STORE_NOW_NS);
 }
 
 static void tells_of_what_is_set_aside(void **state)
@@ -300,8 +300,8 @@ static void tidying_leaves_a_download_in_hand_alone(void **state)
     tidy(fixture);
     assert_succeeds(object_store_grant(partial, &fixture->metadata, &err));
     store_write(partial, STORE_BYTES, STORE_SIZE, 0);
-    assert_succeeds(
-        object_store_publish(fixture->layout, partial, &fixture->metadata, STORE_NOW, NULL, &err));
+    assert_succeeds(object_store_publish(fixture->layout, partial, &fixture->metadata, STORE_NOW_NS,
+                                         NULL, &err));
     assert_store_object_is_right(fixture);
 }
 

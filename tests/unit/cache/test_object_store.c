@@ -2,6 +2,7 @@
 #include "cache/object_store.h"
 
 #include "cache/object_directory.h"
+#include "cache/wall_clock.h"
 #include "store_fixture.h"
 #include "support/testing.h"
 
@@ -35,7 +36,7 @@ int __wrap_openat64(int dir_fd, const char *name, int flags, ...)
 
 static int open_object(const struct store_fixture *fixture, int *ret_fd, struct error *err)
 {
-    return object_store_open(fixture->layout, STORE_NAME, STORE_NOW, ret_fd, NULL, err);
+    return object_store_open(fixture->layout, STORE_NAME, STORE_NOW_NS, ret_fd, NULL, err);
 }
 
 static void assert_damaged(const struct store_fixture *fixture)
@@ -107,20 +108,28 @@ static void what_was_never_fetched_is_not_found(void **state)
     assert_false(object_store_is_in_use(fixture->layout, CACHE_PLACE_OBJECTS, STORE_NAME));
 }
 
+static int64_t last_use(const struct store_fixture *fixture)
+{
+    const struct stat status = status_of(fixture, CACHE_PLACE_OBJECTS, "meta.json");
+
+    return wall_clock_from_file(&status.st_mtim);
+}
+
 /* Also back, when the clock went back: who judges takes what is after now for now. */
 static void the_last_use_is_the_time_of_the_metadata(void **state)
 {
-    static const int64_t times[] = {STORE_NOW + 1000, STORE_NOW - 100000, 1};
+    static const int64_t times[] = {SECONDS(STORE_NOW + 1000), STORE_NOW_NS - 1, SECONDS(1) - 1,
+                                    -1};
     const struct store_fixture *fixture = *state;
 
     store_publish(fixture);
-    assert_int_equal(status_of(fixture, CACHE_PLACE_OBJECTS, "meta.json").st_mtime, STORE_NOW);
+    assert_int_equal(last_use(fixture), STORE_NOW_NS);
     for (size_t i = 0; i < ELEMENTS_OF(times); i++) {
         CLEANUP(fd_close) int fd = -1;
         struct error err = ERROR_INIT;
 
         assert_succeeds(object_store_open(fixture->layout, STORE_NAME, times[i], &fd, NULL, &err));
-        assert_int_equal(status_of(fixture, CACHE_PLACE_OBJECTS, "meta.json").st_mtime, times[i]);
+        assert_int_equal(last_use(fixture), times[i]);
         assert_store_object_is_right(fixture);
     }
 }
@@ -136,7 +145,7 @@ static void an_object_that_is_only_inspected_is_not_used(void **state)
     assert_succeeds(object_store_inspect(fixture->layout, STORE_NAME, &fd, &metadata, &err));
     assert_int_equal(metadata.size, STORE_SIZE);
     assert_true(object_store_is_in_use(fixture->layout, CACHE_PLACE_OBJECTS, STORE_NAME));
-    assert_int_equal(status_of(fixture, CACHE_PLACE_OBJECTS, "meta.json").st_mtime, STORE_NOW);
+    assert_int_equal(last_use(fixture), STORE_NOW_NS);
 }
 
 static void an_object_of_unknown_size_has_one_when_it_is_complete(void **state)
@@ -163,8 +172,8 @@ static void an_empty_object_is_an_object(void **state)
     fixture->metadata.size = 0;
     assert_succeeds(object_store_begin(fixture->layout, &fixture->metadata, NULL, &partial, &err));
     assert_succeeds(object_store_grant(partial, &fixture->metadata, &err));
-    assert_succeeds(
-        object_store_publish(fixture->layout, partial, &fixture->metadata, STORE_NOW, NULL, &err));
+    assert_succeeds(object_store_publish(fixture->layout, partial, &fixture->metadata, STORE_NOW_NS,
+                                         NULL, &err));
     assert_succeeds(open_object(fixture, &fd, &err));
 }
 
@@ -228,7 +237,7 @@ static void another_objects_files_are_damage(void **state)
     store_publish(fixture);
     assert_int_equal(rename(own, other), 0);
     assert_fails(ERROR_CORRUPT,
-                 object_store_open(fixture->layout, OTHER_NAME, STORE_NOW, &fd, NULL, &err));
+                 object_store_open(fixture->layout, OTHER_NAME, STORE_NOW_NS, &fd, NULL, &err));
 }
 
 /* Replaces `path` by a link to a copy of it outside of the cache. */

@@ -273,7 +273,7 @@ static int look(const struct store_fixture *fixture, struct error *err)
 {
     CLEANUP(fd_close) int fd = -1;
 
-    return object_store_open(fixture->layout, STORE_NAME, STORE_NOW, &fd, NULL, err);
+    return object_store_open(fixture->layout, STORE_NAME, STORE_NOW_NS, &fd, NULL, err);
 }
 
 static int tidy(const struct store_fixture *fixture, struct error *err)
@@ -327,7 +327,7 @@ static void assert_right_or_none(const struct store_fixture *fixture, const stru
     const bool was_damaged =
         deed->before == with_a_damaged_object || deed->before == with_a_file_in_its_place;
 
-    if (object_store_open(fixture->layout, STORE_NAME, STORE_NOW, &fd, NULL, &err) == 0)
+    if (object_store_open(fixture->layout, STORE_NAME, STORE_NOW_NS, &fd, NULL, &err) == 0)
         assert_store_object_is_right(fixture);
     else if (err.kind != ERROR_NOT_FOUND && !(was_damaged && err.kind == ERROR_CORRUPT))
         fail_msg("%s, step %d: %s", deed->name, step, err.message);
@@ -487,8 +487,8 @@ static void what_shows_was_durable_before(void **state)
     assert_succeeds(object_store_grant(partial, &fixture->metadata, &err));
     store_write(partial, STORE_BYTES, STORE_SIZE, 0);
     arm(MISHAP_NONE, 0, 0);
-    assert_succeeds(
-        object_store_publish(fixture->layout, partial, &fixture->metadata, STORE_NOW, NULL, &err));
+    assert_succeeds(object_store_publish(fixture->layout, partial, &fixture->metadata, STORE_NOW_NS,
+                                         NULL, &err));
     /* Data; metadata written, durable, named, its name durable; then the object, over nothing, and
      * both places. */
     assert_true(has_in_order("dwsrslRlss"));
@@ -509,8 +509,9 @@ static void data_that_could_not_be_made_durable_are_dropped(void **state)
         assert_succeeds(object_store_grant(partial, &fixture->metadata, &err));
         store_write(partial, STORE_BYTES, STORE_SIZE, 0);
         arm(MISHAP_FAILURE, step, EIO);
-        assert_fails(ERROR_SYSTEM, object_store_publish(fixture->layout, partial,
-                                                        &fixture->metadata, STORE_NOW, NULL, &err));
+        assert_fails(ERROR_SYSTEM,
+                     object_store_publish(fixture->layout, partial, &fixture->metadata,
+                                          STORE_NOW_NS, NULL, &err));
         disarm();
         partial_object_free(steal(&partial));
         if (strchr(trace, 'd') != NULL)

@@ -63,7 +63,7 @@ static int fetch_in_two_turns(const struct store_fixture *fixture, struct cancel
     atomic_fetch_sub(holders, 1);
     if (!is_alone)
         return error_set(err, ERROR_INVALID, "two have it in hand");
-    return object_store_publish(fixture->layout, partial, &fixture->metadata, STORE_NOW, cancel,
+    return object_store_publish(fixture->layout, partial, &fixture->metadata, STORE_NOW_NS, cancel,
                                 err);
 }
 
@@ -210,7 +210,8 @@ static void *read_until_it_is_over(void *context)
         struct error err = ERROR_INIT;
         char bytes[STORE_SIZE];
 
-        if (object_store_open(contest->fixture->layout, STORE_NAME, STORE_NOW, &fd, NULL, &err) < 0)
+        if (object_store_open(contest->fixture->layout, STORE_NAME, STORE_NOW_NS, &fd, NULL, &err) <
+            0)
             atomic_fetch_add(&contest->faults, err.kind != ERROR_NOT_FOUND);
         else if (pread(fd, bytes, sizeof bytes, 0) != (ssize_t)STORE_SIZE ||
                  memcmp(bytes, STORE_BYTES, STORE_SIZE) != 0)

@@ -20,7 +20,8 @@ static struct partial_object *begin(const struct store_fixture *fixture)
 static int publish(const struct store_fixture *fixture, struct partial_object *partial,
                    struct error *err)
 {
-    return object_store_publish(fixture->layout, partial, &fixture->metadata, STORE_NOW, NULL, err);
+    return object_store_publish(fixture->layout, partial, &fixture->metadata, STORE_NOW_NS, NULL,
+                                err);
 }
 
 static void assert_begins_from(const struct store_fixture *fixture, uint64_t present)
@@ -369,7 +370,7 @@ static void a_dropped_download_leaves_nothing(void **state)
 
 static void a_clock_before_the_epoch_does_not_unpublish(void **state)
 {
-    static const int64_t times[] = {0, -1, -1795430400};
+    static const int64_t times[] = {0, -1, SECONDS(-1795430400)};
     const struct store_fixture *fixture = *state;
 
     for (size_t i = 0; i < ELEMENTS_OF(times); i++) {

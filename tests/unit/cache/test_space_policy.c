@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cache/space_policy.h"
 
+#include "seconds.h"
 #include "support/testing.h"
 
 #include <stdio.h>
@@ -8,11 +9,13 @@
 #define GIB (UINT64_C(1) << 30)
 #define NOW 1000000
 
-static struct stored_object object(const char *name, enum cache_place place, int64_t last_used,
+static struct stored_object object(const char *name, enum cache_place place, int64_t last_used_ns,
                                    uint64_t disk_bytes)
 {
-    struct stored_object ret = {
-        .place = place, .data_bytes = disk_bytes, .disk_bytes = disk_bytes, .last_used = last_used};
+    struct stored_object ret = {.place = place,
+                                .data_bytes = disk_bytes,
+                                .disk_bytes = disk_bytes,
+                                .last_used_ns = last_used_ns};
 
     (void)snprintf(ret.name, sizeof ret.name, "%s", name);
     return ret;
@@ -215,28 +218,28 @@ static void many_objects_are_summed_up_to_the_end_of_numbers(void **state)
 static void age_counts_from_the_last_use_and_never_backwards(void **state)
 {
     static const struct {
-        int64_t last_used, now;
+        int64_t last_used_ns, now;
         unsigned max_age;
         bool expected;
     } rows[] = {
         {0, NOW, 0, false},
         {INT64_MIN, INT64_MAX, 0, false},
         {NOW, NOW, 100, false},
-        {NOW - 100, NOW, 100, false},
-        {NOW - 101, NOW, 100, true},
+        {NOW - SECONDS(100), NOW, 100, false},
+        {NOW - SECONDS(100) - 1, NOW, 100, true},
         {NOW + 1, NOW, 100, false},
         {INT64_MAX, NOW, 100, false},
         {INT64_MIN, NOW, 100, true},
         {INT64_MIN, INT64_MIN, 100, false},
-        {0, UINT32_MAX, UINT32_MAX, false},
-        {0, INT64_C(4294967296), UINT32_MAX, true},
-        {-10, -5, 1, true},
+        {0, SECONDS(UINT32_MAX), UINT32_MAX, false},
+        {0, SECONDS(UINT32_MAX) + 1, UINT32_MAX, true},
+        {SECONDS(-10), SECONDS(-5), 1, true},
     };
 
     (void)state;
     for (size_t i = 0; i < ELEMENTS_OF(rows); i++) {
         const struct cache_limits limits = {.max_age_seconds = rows[i].max_age};
-        const struct stored_object one = {.last_used = rows[i].last_used};
+        const struct stored_object one = {.last_used_ns = rows[i].last_used_ns};
 
         assert_int_equal(space_policy_is_expired(&limits, &one, rows[i].now), rows[i].expected);
     }

@@ -7,9 +7,9 @@
 
 #define GIBIBYTE (UINT64_C(1) << 30)
 
-static void uploads_count_with_the_objects(void **state)
+static void uploads_and_trash_count_with_the_objects(void **state)
 {
-    const struct ciphertext_cache_usage usage = {.staged_bytes = 5};
+    const struct ciphertext_cache_usage usage = {.staged_bytes = 4, .trash_bytes = 1};
     struct cached_object_list *list = calloc(1, sizeof *list + 2 * sizeof(struct cached_object));
 
     (void)state;
@@ -53,7 +53,7 @@ static void each_state_has_a_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(uploads_count_with_the_objects),
+        cmocka_unit_test(uploads_and_trash_count_with_the_objects),
         cmocka_unit_test(the_tighter_limit_tells_what_is_available),
         cmocka_unit_test(each_state_has_a_name),
     };

@@ -144,7 +144,7 @@ static void usage_sums_up(void **state)
 
     fill(test);
     usage = usage_of(test);
-    assert_int_equal(json_object_object_length(usage), 15);
+    assert_int_equal(json_object_object_length(usage), 16);
     assert_int_equal(number_of(usage, "objects"), 2);
     assert_int_equal(number_of(usage, "stored_bytes"), 56);
     assert_true(number_of(usage, "used_bytes") >= 56);
