@@ -136,8 +136,8 @@ static int prepare(struct staged_upload *upload, const char *id, struct error *e
     const struct staging_owner *owner = upload->owner;
 
     if (upload_journal_new(id, owner->cloud, owner->project_id, &upload->journal, err) < 0 ||
-        hash_new(HASH_SHA512, &upload->sha512, err) < 0 ||
-        hash_new(HASH_MD5, &upload->md5, err) < 0)
+        hash_new_public(HASH_SHA512, &upload->sha512, err) < 0 ||
+        hash_new_public(HASH_MD5, &upload->md5, err) < 0)
         return -1;
     return staging_directory_begin(owner->dir_fd, id, &upload->fd, err);
 }

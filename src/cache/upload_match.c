@@ -74,7 +74,7 @@ static int match_by(enum hash_algorithm algorithm, int fd, const char *value, st
     uint8_t digest[HASH_MAXIMUM_BYTES];
     char text[2 * HASH_MAXIMUM_BYTES + 1] = "";
 
-    if (hash_new(algorithm, &hash, err) < 0 || hash_data(hash, fd, cancel, err) < 0)
+    if (hash_new_public(algorithm, &hash, err) < 0 || hash_data(hash, fd, cancel, err) < 0)
         return -1;
     hash_finish(hash, digest);
     encode_hex(digest, hash_size(algorithm), text);

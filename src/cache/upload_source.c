@@ -113,7 +113,7 @@ int upload_source_new(const struct upload_journal *journal, int fd, _Atomic uint
     upload = calloc(1, sizeof *upload);
     if (upload == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
-    if (hash_new(HASH_SHA512, &upload->sha512, err) < 0) {
+    if (hash_new_public(HASH_SHA512, &upload->sha512, err) < 0) {
         free(upload);
         return -1;
     }

@@ -120,6 +120,16 @@ int crypto_library_setup(struct secure_arena *arena, struct error *err)
     return -1;
 }
 
+void *crypto_library_allocate(size_t size)
+{
+    return library_arena != NULL ? allocate_secure(size) : allocate(size);
+}
+
+void crypto_library_release(void *memory)
+{
+    release(memory);
+}
+
 int crypto_library_setup_hashing(struct error *err)
 {
     return setup_openssl(err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Hash functions, by OpenSSL. One object serves one thread at a time.
+ * Hash functions, by OpenSSL. One object serves one thread at a time. What is not worked in between
+ * two calls lies in the arena, so that a core shows none of it.
  */
 #ifndef CRYPTO_HASH_H
 #define CRYPTO_HASH_H
@@ -29,8 +30,12 @@ enum hash_algorithm {
 
 struct hash;
 
-/** A running hash. ERROR_UNSUPPORTED when the library lacks the algorithm. */
+/** A running hash; it takes a page of the arena. ERROR_UNSUPPORTED when the library lacks the
+ *  algorithm. */
 int hash_new(enum hash_algorithm algorithm, struct hash **ret, struct error *err);
+
+/** The same for bytes that everybody may see, as ciphertext: it takes nothing of the arena. */
+int hash_new_public(enum hash_algorithm algorithm, struct hash **ret, struct error *err);
 
 /** Wipes and frees; NULL is allowed. */
 void hash_free(struct hash *hash);

@@ -28,7 +28,7 @@ int image_content_pass_key(const struct signature_policy *signatures,
     CLEANUP(hash_free) struct hash *hash = NULL;
     uint64_t size = BYTE_SOURCE_SIZE_UNKNOWN;
 
-    if (hash_new(HASH_SHA256, &hash, err) < 0)
+    if (hash_new_public(HASH_SHA256, &hash, err) < 0)
         return -1;
     (void)image_record_size(record, &size);
     hash_update(hash, &size, sizeof size);

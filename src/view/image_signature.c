@@ -229,7 +229,7 @@ static int take_claim(struct signature_sink *sink, const char *const values[CLAI
     if (!decode_base64(values[CLAIM_SIGNATURE], sink->signature, sizeof sink->signature,
                        &sink->signature_size))
         return error_set(err, ERROR_CORRUPT, "img_signature is no signature in base64");
-    return hash_new(sink->algorithm, &sink->hash, err);
+    return hash_new_public(sink->algorithm, &sink->hash, err);
 }
 
 /* Leaves sink->hash NULL when there is nothing to prove. */

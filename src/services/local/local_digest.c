@@ -108,7 +108,8 @@ static int hash_data(int fd, const char *name, struct cancel *cancel, char ret[D
 
     if (buffer == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
-    if (file_source_open(fd, name, &data, err) < 0 || hash_new(HASH_SHA512, &sha512, err) < 0)
+    if (file_source_open(fd, name, &data, err) < 0 ||
+        hash_new_public(HASH_SHA512, &sha512, err) < 0)
         return -1;
     do {
         if (byte_source_pread(data, buffer, MIB, offset, cancel, &size, err) < 0)

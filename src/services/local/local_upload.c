@@ -114,8 +114,8 @@ static int begin(struct upload *upload, struct error *err)
     CLEANUP(json_object_put) struct json_object *entity = NULL;
     CLEANUP(fd_close) int lock_fd = -1;
 
-    if (hash_new(HASH_MD5, &upload->md5, err) < 0 ||
-        hash_new(HASH_SHA512, &upload->sha512, err) < 0 ||
+    if (hash_new_public(HASH_MD5, &upload->md5, err) < 0 ||
+        hash_new_public(HASH_SHA512, &upload->sha512, err) < 0 ||
         local_directory_lock(upload->fd, LOCAL_LOCK_EXCLUSIVE, &lock_fd, err) < 0 ||
         local_record_read_locked(upload->fd, upload->id, &entity, err) < 0)
         return -1;

@@ -200,6 +200,21 @@ static void glances_names_are_known_and_no_others(void **state)
         assert_false(hash_algorithm_from_name(unknown[i], &algorithm));
 }
 
+static void what_everybody_may_see_has_the_same_digest_and_takes_no_locked_memory(void **state)
+{
+    const size_t used = secure_arena_used(*state);
+    struct hash *hash = NULL;
+    struct error err = ERROR_INIT;
+
+    for (size_t i = 0; i < ELEMENTS_OF(examples); i++) {
+        assert_succeeds(hash_new_public(examples[i].algorithm, &hash, &err));
+        update_in_pieces(hash, (const uint8_t *)two_blocks, strlen(two_blocks), i);
+        assert_digest(hash, examples[i].size, examples[i].digests[2]);
+        assert_int_equal(secure_arena_used(*state), used);
+        hash_free(hash);
+    }
+}
+
 static void a_half_filled_hash_can_be_dropped(void **state)
 {
     struct hash *hash = new_hash(HASH_SHA512);
@@ -208,6 +223,45 @@ static void a_half_filled_hash_can_be_dropped(void **state)
     hash_update(hash, "abc", 3);
     hash_free(hash);
     hash_free(NULL);
+}
+
+/* --- what is left in memory --- */
+
+static struct {
+    struct secure_arena *arena; /* NULL: nobody looks */
+    const void *word;
+    size_t size;
+    unsigned inside, outside; /* pieces of memory that held the word when they were wiped */
+} wiped;
+
+void __real_explicit_bzero(void *memory, size_t size);
+void __wrap_explicit_bzero(void *memory, size_t size);
+
+/* All memory that OpenSSL gives back is wiped, so this sees what it held (the linker's --wrap). */
+void __wrap_explicit_bzero(void *memory, size_t size)
+{
+    if (wiped.arena != NULL && memmem(memory, size, wiped.word, wiped.size) != NULL)
+        *(secure_arena_contains(wiped.arena, memory) ? &wiped.inside : &wiped.outside) += 1;
+    __real_explicit_bzero(memory, size);
+}
+
+static void bytes_that_fill_no_block_lie_in_the_arena_only(void **state)
+{
+    static const char word[] = "plaintext that is shorter than a block";
+    for (size_t i = 0; i < ELEMENTS_OF(examples); i++) {
+        struct hash *hash = new_hash(examples[i].algorithm);
+
+        hash_update(hash, two_blocks, i);
+        hash_update(hash, word, strlen(word));
+        memset(&wiped, 0, sizeof wiped);
+        wiped.word = word;
+        wiped.size = strlen(word);
+        wiped.arena = *state;
+        hash_free(hash);
+        wiped.arena = NULL;
+        assert_int_equal(wiped.outside, 0);
+        assert_int_equal(wiped.inside, 1);
+    }
 }
 
 static void *hash_often(void *argument)
@@ -255,7 +309,9 @@ int main(void)
         cmocka_unit_test(adding_nothing_changes_nothing),
         cmocka_unit_test(sizes_are_those_of_the_digests),
         cmocka_unit_test(glances_names_are_known_and_no_others),
+        cmocka_unit_test(what_everybody_may_see_has_the_same_digest_and_takes_no_locked_memory),
         cmocka_unit_test(a_half_filled_hash_can_be_dropped),
+        cmocka_unit_test(bytes_that_fill_no_block_lie_in_the_arena_only),
         cmocka_unit_test(threads_with_hashes_of_their_own_do_not_meet),
     };
 
