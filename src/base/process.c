@@ -2,6 +2,7 @@
 #include "base/process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
 #include <linux/capability.h>
@@ -38,12 +39,27 @@
      SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |       \
      SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
 
+int process_open_standard(struct error *err)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        /* The other way round: reading what was closed goes on failing, and so does writing. */
+        const int flags = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", flags) != fd) /* stays open on exec */
+            return error_set_errno(err, errno, "/dev/null");
+    }
+    return 0;
+}
+
 void process_bind_now(char **argv)
 {
     char program[PATH_MAX];
     ssize_t length;
 
-    if (getenv(BIND_NOW) != NULL || setenv(BIND_NOW, "1", 1) < 0)
+    const char *value = getenv(BIND_NOW);
+
+    /* An empty one means nothing to the loader. */
+    if ((value != NULL && *value != '\0') || setenv(BIND_NOW, "1", 1) < 0)
         return;
     /* By its own name: /proc/self/exe would show as "exe" in lists of processes. */
     length = readlink("/proc/self/exe", program, sizeof program - 1);

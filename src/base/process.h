@@ -9,9 +9,15 @@
 #include <sys/types.h>
 
 /**
+ * Opens the standard descriptors that are closed: what is opened later must not get their numbers, to
+ * be written to as standard error or replaced by who goes into the background. First thing in main.
+ */
+int process_open_standard(struct error *err);
+
+/**
  * Starts the program anew, once, with LD_BIND_NOW set: otherwise the dynamic loader binds functions
  * between libraries at their first call, and saves registers on an unlocked stack for it, which may
- * hold plaintext. Returns when that is so already, or cannot be had. First thing in main.
+ * hold plaintext. Returns when that is so already, or cannot be had. Next in main.
  */
 void process_bind_now(char **argv);
 

@@ -91,6 +91,8 @@ int main(int argc, char **argv)
     struct error err = ERROR_INIT;
     int code;
 
+    if (process_open_standard(&err) < 0)
+        return EXIT_CODE_FAILED;
     process_bind_now(argv);
     process_keep_heap_small();
     if (process_harden(&err) < 0) {
