@@ -7,12 +7,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Waits for the child's word; without one it has failed and printed why. */
-static int wait_for_child(pid_t child, int word_fd)
+/* Waits for the child's word; without one it has failed and printed why, unless it was killed. */
+static int wait_for_child(pid_t child, int word_fd, int *ret_exit_code, struct error *err)
 {
     ssize_t size;
     int status;
@@ -21,18 +22,23 @@ static int wait_for_child(pid_t child, int word_fd)
     do
         size = read(word_fd, &word, 1);
     while (size < 0 && errno == EINTR);
+    *ret_exit_code = EXIT_CODE_OK;
     if (size == 1)
-        return EXIT_CODE_OK;
+        return 0;
     while (waitpid(child, &status, 0) < 0)
         if (errno != EINTR)
-            return EXIT_CODE_FAILED;
-    return WIFEXITED(status) && WEXITSTATUS(status) != EXIT_CODE_OK ? WEXITSTATUS(status)
-                                                                    : EXIT_CODE_FAILED;
+            return error_set_errno(err, errno, "waiting for the daemon");
+    if (WIFSIGNALED(status))
+        return error_set(err, ERROR_SYSTEM, "the daemon was ended by SIG%s",
+                         sigabbrev_np(WTERMSIG(status)));
+    *ret_exit_code = WEXITSTATUS(status) != EXIT_CODE_OK ? WEXITSTATUS(status) : EXIT_CODE_FAILED;
+    return 0;
 }
 
 int mount_daemon_fork(struct mount_daemon *ret, struct error *err)
 {
     int ends[2];
+    int result;
     pid_t child;
 
     if (pipe2(ends, O_CLOEXEC) < 0)
@@ -52,9 +58,9 @@ int mount_daemon_fork(struct mount_daemon *ret, struct error *err)
     }
     (void)close(ends[1]);
     *ret = (struct mount_daemon){.is_parent = true, .ready_fd = -1};
-    ret->exit_code = wait_for_child(child, ends[0]);
+    result = wait_for_child(child, ends[0], &ret->exit_code, err);
     (void)close(ends[0]);
-    return 0;
+    return result;
 }
 
 bool mount_daemon_has_log_file(void)
