@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/mount_privileges.h"
 
+#include "base/log.h"
 #include "base/process.h"
 #include "fuse/given_device.h"
 #include "fuse/mount_keeper.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -57,8 +59,10 @@ int mount_access_get_device(struct mount_access *access, int *ret_fd, struct err
 
 void mount_access_unmount(struct mount_access *access)
 {
-    if (access != NULL && access->keeper != NULL)
-        mount_keeper_unmount(access->keeper);
+    struct error err = ERROR_INIT;
+
+    if (access != NULL && access->keeper != NULL && mount_keeper_unmount(access->keeper, &err) < 0)
+        log_warning("%s; the dead mount stays on %s", err.message, access->options->mount_point);
 }
 
 void mount_access_free(struct mount_access *access)
@@ -73,13 +77,22 @@ void mount_access_free(struct mount_access *access)
 
 /* --- the user --- */
 
-/* Only they will be able to use it; one that is there already is left as it is. */
+/* Only they will be able to use it; one that is there already is left as it is. Where others may
+ * rename what is in the directory above, no file of root's becomes theirs. */
 static int make_cache(const char *path, const struct process_user *user, struct error *err)
 {
+    CLEANUP(fd_close) int fd = -1;
+    struct stat attributes;
+
     if (mkdir(path, S_IRWXU) < 0)
         return errno == EEXIST ? 0 : error_set_errno(err, errno, "cache %s", path);
-    return lchown(path, user->uid, user->gid) == 0 ? 0
-                                                   : error_set_errno(err, errno, "cache %s", path);
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &attributes) < 0)
+        return error_set_errno(err, errno, "cache %s", path);
+    if (attributes.st_uid != geteuid() || (attributes.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+        return error_set(err, ERROR_DENIED, "cache %s: somebody else has put it there", path);
+    return fchown(fd, user->uid, user->gid) == 0 ? 0
+                                                 : error_set_errno(err, errno, "cache %s", path);
 }
 
 int mount_privileges_become(const struct config *config, struct error *err)

@@ -34,7 +34,8 @@ int mount_access_new(const struct mount_options *options, struct mount_access **
 /** The device of the mount, which is the caller's. */
 int mount_access_get_device(struct mount_access *access, int *ret_fd, struct error *err);
 
-/** Unmounts what a keeper of ours mounted, once the device was closed. NULL is allowed. */
+/** Unmounts what a keeper of ours mounted, once the device was closed; logs what stands against it.
+ *  NULL is allowed. */
 void mount_access_unmount(struct mount_access *access);
 
 /** NULL is allowed. */

@@ -31,17 +31,25 @@ bool given_device_is_named(const char *path, int *ret_fd)
     return true;
 }
 
-int given_device_take(int fd, struct error *err)
+int given_device_check(int fd, struct error *err)
 {
     struct stat attributes;
 
-    if (fstat(fd, &attributes) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
-        return error_set_errno(err, errno, GIVEN_PREFIX "%d", fd);
+    if (fstat(fd, &attributes) < 0)
+        return error_set_errno(err, errno, "descriptor %d", fd);
     if (!S_ISCHR(attributes.st_mode) || attributes.st_rdev != makedev(FUSE_MAJOR, FUSE_MINOR))
-        return error_set(err, ERROR_INVALID, GIVEN_PREFIX "%d is not /dev/fuse", fd);
+        return error_set(err, ERROR_INVALID, "descriptor %d is not /dev/fuse", fd);
     if (!given_device_is_attached(fd))
-        return error_set(err, ERROR_INVALID, GIVEN_PREFIX "%d: nothing is mounted with it", fd);
+        return error_set(err, ERROR_INVALID, "descriptor %d: nothing is mounted with it", fd);
     return 0;
+}
+
+int given_device_take(int fd, struct error *err)
+{
+    if (given_device_check(fd, err) < 0)
+        return -1;
+    return fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? 0
+                                               : error_set_errno(err, errno, "descriptor %d", fd);
 }
 
 bool given_device_is_attached(int fd)

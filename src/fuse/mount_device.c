@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fuse/mount_device.h"
 
+#include "fuse/mount_table.h"
 #include "glancefs/cleanup.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,39 +16,28 @@
 
 #define SUBTYPE "glancefs"
 #define FUSE_DEVICE "/dev/fuse"
-/* Room for a line of the mount table: a path of PATH_MAX whose every byte is escaped, and more. */
-#define MOUNT_LINE_BYTES (5 * (size_t)PATH_MAX)
 
-/* Asking the mount itself would not tell a dead one, whose attributes the kernel may remember. */
-static bool is_mounted_already(const char *path)
+/* The path of the mount point without links; caller frees. NULL when nothing can be mounted there. */
+static char *resolve(const char *mount_point, struct error *err)
 {
-    CLEANUP(memory_free) char *resolved = realpath(path, NULL);
-    CLEANUP(memory_free) char *line = malloc(MOUNT_LINE_BYTES);
-    FILE *mounts = setmntent("/proc/self/mounts", "re");
-    struct mntent entry;
-    bool result = false;
-
-    if (resolved != NULL && line != NULL && mounts != NULL)
-        while (!result && getmntent_r(mounts, &entry, line, MOUNT_LINE_BYTES) != NULL)
-            result = strcmp(entry.mnt_type, "fuse." SUBTYPE) == 0 &&
-                     strcmp(entry.mnt_dir, resolved) == 0;
-    if (mounts != NULL)
-        (void)endmntent(mounts);
-    return result;
-}
-
-static int check_mount_point(const char *path, struct error *err)
-{
+    CLEANUP(memory_free) char *path = realpath(mount_point, NULL);
     struct stat attributes;
+    int errnum = path != NULL ? 0 : errno;
 
-    if (is_mounted_already(path))
-        return error_set(err, ERROR_EXISTS,
-                         "mount point %s: already mounted; fusermount3 -uz %s first", path, path);
-    if (stat(path, &attributes) < 0)
-        return error_set_errno(err, errno, "mount point %s", path);
-    if (!S_ISDIR(attributes.st_mode))
-        return error_set_errno(err, ENOTDIR, "mount point %s", path);
-    return 0;
+    if (path != NULL && mount_table_find(path) != MOUNT_TABLE_NONE) {
+        (void)error_set(err, ERROR_EXISTS,
+                        "mount point %s: already mounted; fusermount3 -uz %s first", mount_point,
+                        mount_point);
+        return NULL;
+    }
+    if (path != NULL && stat(path, &attributes) < 0)
+        errnum = errno;
+    else if (path != NULL && !S_ISDIR(attributes.st_mode))
+        errnum = ENOTDIR;
+    if (errnum == 0)
+        return steal(&path);
+    (void)error_set_errno(err, errnum, "mount point %s", mount_point);
+    return NULL;
 }
 
 static int add_options(struct fuse_args *arguments, const struct config *config)
@@ -116,40 +104,58 @@ static int attach(struct fuse_session *session, const char *mount_point, struct 
     return result;
 }
 
-int mount_device_mount(const struct config *config, const char *mount_point, int *ret_fd,
-                       struct error *err)
+static int take_device(struct fuse_session *session, int *ret_fd, struct error *err)
+{
+    *ret_fd = fcntl(fuse_session_fd(session), F_DUPFD_CLOEXEC, 0);
+    if (*ret_fd >= 0)
+        return 0;
+    (void)error_set_errno(err, errno, "the FUSE device");
+    fuse_session_unmount(session);
+    return -1;
+}
+
+int mount_device_mount(const struct config *config, const char *mount_point,
+                       struct mounted_device *ret, struct error *err)
 {
     static const struct fuse_lowlevel_ops none = {.init = NULL};
+    CLEANUP(memory_free) char *path = resolve(mount_point, err);
     struct fuse_session *session;
     int result;
 
-    if (check_mount_point(mount_point, err) < 0 ||
-        mount_device_session(config, &none, sizeof none, NULL, &session, err) < 0)
+    if (path == NULL || mount_device_session(config, &none, sizeof none, NULL, &session, err) < 0)
         return -1;
-    result = attach(session, mount_point, err);
-    if (result == 0) {
-        *ret_fd = fcntl(fuse_session_fd(session), F_DUPFD_CLOEXEC, 0);
-        if (*ret_fd < 0)
-            result = error_set_errno(err, errno, "the FUSE device");
-        if (*ret_fd < 0)
-            fuse_session_unmount(session);
-    }
+    result = attach(session, path, err);
+    if (result == 0)
+        result = take_device(session, &ret->fd, err);
+    if (result == 0)
+        ret->mount_id = mount_table_find(path);
     fuse_session_destroy(session); /* closes its device, and leaves the mount */
     return result;
 }
 
-void mount_device_unmount(const char *mount_point)
+static int run_fusermount(const char *path)
 {
-    pid_t child;
+    int status = -1;
+    const pid_t child = fork();
 
-    if (umount2(mount_point, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
-        return;
-    child = fork();
     if (child == 0) {
-        (void)execlp("fusermount3", "fusermount3", "-u", "-z", "-q", "--", mount_point,
-                     (char *)NULL);
+        (void)execlp("fusermount3", "fusermount3", "-u", "-z", "-q", "--", path, (char *)NULL);
         _exit(127);
     }
-    while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
         continue;
+    return status == 0 ? 0 : -1;
+}
+
+int mount_device_unmount(int mount_id, struct error *err)
+{
+    CLEANUP(memory_free) char *path = NULL;
+    int errnum;
+
+    if (mount_table_locate(mount_id, &path, err) < 0)
+        return -1;
+    if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
+        return 0;
+    errnum = errno;
+    return run_fusermount(path) == 0 ? 0 : error_set_errno(err, errnum, "%s", path);
 }

@@ -2,11 +2,14 @@
 #include "fuse/mount_keeper.h"
 
 #include "base/process.h"
+#include "fuse/given_device.h"
 #include "fuse/mount_device.h"
+#include "fuse/mount_table.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +20,8 @@
 #include <unistd.h>
 
 #define PROCESS_NAME "glancefs-mount"
+/* More than glancefs-mount@.service may take. */
+#define ANSWER_MILLISECONDS 40000
 
 /* What the daemon asks for; the answer is a struct error, and with it the device. */
 enum order { ORDER_MOUNT = 'm', ORDER_UNMOUNT = 'u' };
@@ -27,6 +32,14 @@ struct mount_keeper {
     bool has_mounted;
 };
 
+/* The keeper's side of it. */
+struct keeping {
+    int socket;
+    const struct config *config;
+    const char *mount_point;
+    int mount_id;
+};
+
 /* Room for one descriptor beside a message, aligned as the kernel wants it. */
 union descriptor_room {
     struct cmsghdr header;
@@ -35,8 +48,8 @@ union descriptor_room {
 
 /* --- messages --- */
 
-/* The answer; `fd` goes with it unless it is -1. */
-static void send_answer(int socket, const struct error *answer, int fd)
+/* The answer; `fd` goes with it unless it is -1. Fails when nobody is there to get it. */
+static int send_answer(int socket, const struct error *answer, int fd)
 {
     union descriptor_room room = {.bytes = {0}};
     struct iovec text = {.iov_base = (void *)(uintptr_t)answer, .iov_len = sizeof *answer};
@@ -50,10 +63,22 @@ static void send_answer(int socket, const struct error *answer, int fd)
         room.header.cmsg_len = CMSG_LEN(sizeof fd);
         memcpy(CMSG_DATA(&room.header), &fd, sizeof fd);
     }
-    /* A daemon that is gone needs no answer. */
-    (void)!sendmsg(socket, &message, MSG_NOSIGNAL);
+    return sendmsg(socket, &message, MSG_NOSIGNAL) >= 0 ? 0 : -1;
 }
 
+/* Waits for the answer: whoever mounts may hang, and signals do not end us meanwhile. */
+static int await(int socket, struct error *err)
+{
+    struct pollfd polled = {.fd = socket, .events = POLLIN};
+    int result;
+
+    do
+        result = poll(&polled, 1, ANSWER_MILLISECONDS);
+    while (result < 0 && errno == EINTR);
+    return result > 0 ? 0 : error_set(err, ERROR_TIMEOUT, "who mounts does not answer");
+}
+
+/* *ret_fd is the caller's in any case; -1 when no descriptor came. */
 static int receive_answer(int socket, int *ret_fd, struct error *err)
 {
     union descriptor_room room = {.bytes = {0}};
@@ -65,50 +90,70 @@ static int receive_answer(int socket, int *ret_fd, struct error *err)
                              .msg_controllen = sizeof room.bytes};
     ssize_t size;
 
-    do
-        size = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-    while (size < 0 && errno == EINTR);
-    if (size != (ssize_t)sizeof answer)
-        return error_set(err, ERROR_SYSTEM, "cannot mount: who mounts has ended");
-    if (message.msg_controllen >= CMSG_LEN(sizeof *ret_fd) &&
+    *ret_fd = -1;
+    if (await(socket, err) < 0)
+        return -1;
+    size = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    if (size >= 0 && message.msg_controllen >= CMSG_LEN(sizeof *ret_fd) &&
         room.header.cmsg_level == SOL_SOCKET && room.header.cmsg_type == SCM_RIGHTS)
         memcpy(ret_fd, CMSG_DATA(&room.header), sizeof *ret_fd);
+    if (size != (ssize_t)sizeof answer)
+        return error_set(err, ERROR_SYSTEM, "who mounts has ended");
     answer.message[sizeof answer.message - 1] = '\0';
     *err = answer;
     return error_is_set(&answer) ? -1 : 0;
 }
 
-/* Asks, and takes the answer; *ret_fd stays -1 when no descriptor came. */
+/* Asks, and takes the answer, as receive_answer. */
 static int order(int socket, enum order what, int *ret_fd, struct error *err)
 {
     const char byte = (char)what;
 
     *ret_fd = -1;
     if (send(socket, &byte, 1, MSG_NOSIGNAL) != 1)
-        return error_set_errno(err, errno, "cannot mount: who mounts does not answer");
+        return error_set_errno(err, errno, "who mounts does not answer");
     return receive_answer(socket, ret_fd, err);
 }
 
+/* Whatever came is looked at: behind any other descriptor somebody could play the kernel. */
 static int order_device(int socket, int *ret_fd, struct error *err)
 {
-    if (order(socket, ORDER_MOUNT, ret_fd, err) < 0)
+    CLEANUP(fd_close) int fd = -1;
+
+    if (order(socket, ORDER_MOUNT, &fd, err) < 0)
         return -1;
-    return *ret_fd >= 0 ? 0 : error_set(err, ERROR_SYSTEM, "cannot mount: no device came");
+    if (fd < 0)
+        return error_set(err, ERROR_SYSTEM, "cannot mount: no device came");
+    if (given_device_check(fd, err) < 0)
+        return error_prefix(err, "cannot mount: what came from who mounts");
+    *ret_fd = steal_fd(&fd);
+    return 0;
 }
 
 /* --- the keeper's side --- */
 
-/* Once it has mounted, it will only unmount. */
-static void mount_and_answer(int socket, const struct config *config, const char *mount_point)
+/* Nobody will serve a mount whose daemon did not live to learn of it; nobody has used it either. */
+static void mount_and_answer(struct keeping *keeping)
 {
-    CLEANUP(fd_close) int fd = -1;
+    struct mounted_device device = {.fd = -1, .mount_id = MOUNT_TABLE_NONE};
     struct error answer = ERROR_INIT;
     struct error ignored = ERROR_INIT;
 
-    if (mount_device_mount(config, mount_point, &fd, &answer) < 0)
-        fd = -1;
+    if (mount_device_mount(keeping->config, keeping->mount_point, &device, &answer) == 0)
+        keeping->mount_id = device.mount_id;
     (void)process_keep_unmounting(&ignored);
-    send_answer(socket, &answer, fd);
+    if (send_answer(keeping->socket, &answer, device.fd) < 0 && device.fd >= 0)
+        (void)mount_device_unmount(device.mount_id, &ignored);
+    if (device.fd >= 0)
+        (void)close(device.fd);
+}
+
+static void unmount_and_answer(struct keeping *keeping)
+{
+    struct error answer = ERROR_INIT;
+
+    (void)mount_device_unmount(keeping->mount_id, &answer);
+    (void)send_answer(keeping->socket, &answer, -1);
 }
 
 /* The terminal, and whoever reads our output, must not wait for us. */
@@ -139,22 +184,19 @@ static void settle(int socket)
     leave_output(STDIN_FILENO, STDOUT_FILENO);
 }
 
-static void keep(int socket, const struct config *config, const char *mount_point)
+/* One mount and its end: a daemon that was taken over gets no other out of us. */
+static void keep(struct keeping *keeping)
 {
-    const struct error done = ERROR_INIT;
     char byte;
 
-    settle(socket);
-    while (recv(socket, &byte, 1, 0) == 1) {
-        if (byte == ORDER_MOUNT) {
-            mount_and_answer(socket, config, mount_point);
-            /* fusermount3 says there what it has against the mount, the log goes on without us. */
-            leave_output(STDERR_FILENO, STDERR_FILENO);
-        } else {
-            mount_device_unmount(mount_point);
-            send_answer(socket, &done, -1);
-        }
-    }
+    settle(keeping->socket);
+    if (recv(keeping->socket, &byte, 1, 0) != 1)
+        return;
+    mount_and_answer(keeping);
+    /* fusermount3 says there what it has against the mount, the log goes on without us. */
+    leave_output(STDERR_FILENO, STDERR_FILENO);
+    if (recv(keeping->socket, &byte, 1, 0) == 1)
+        unmount_and_answer(keeping);
 }
 
 /* --- the daemon's side --- */
@@ -188,8 +230,13 @@ int mount_keeper_start(struct config *config, const char *mount_point, struct mo
     if (keeper->process < 0)
         return error_set_errno(err, errno, "fork");
     if (keeper->process == 0) {
+        struct keeping keeping = {.socket = other_end,
+                                  .config = config,
+                                  .mount_point = mount_point,
+                                  .mount_id = MOUNT_TABLE_NONE};
+
         config_wipe_secrets(config);
-        keep(other_end, config, mount_point);
+        keep(&keeping);
         _exit(0);
     }
     *ret = steal(&keeper);
@@ -204,14 +251,16 @@ int mount_keeper_mount(struct mount_keeper *keeper, int *ret_fd, struct error *e
     return 0;
 }
 
-void mount_keeper_unmount(struct mount_keeper *keeper)
+int mount_keeper_unmount(struct mount_keeper *keeper, struct error *err)
 {
-    struct error ignored = ERROR_INIT;
-    int unused;
+    CLEANUP(fd_close) int unused = -1;
 
-    if (keeper->has_mounted)
-        (void)order(keeper->socket, ORDER_UNMOUNT, &unused, &ignored);
+    if (!keeper->has_mounted)
+        return 0;
     keeper->has_mounted = false;
+    if (order(keeper->socket, ORDER_UNMOUNT, &unused, err) == 0 || err->kind == ERROR_NOT_FOUND)
+        return 0;
+    return error_prefix(err, "cannot unmount");
 }
 
 void mount_keeper_free(struct mount_keeper *keeper)
@@ -244,13 +293,17 @@ int mount_keeper_serve(int listener, const struct config *config, const char *mo
                        struct error *err)
 {
     CLEANUP(fd_close) int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-    CLEANUP(fd_close) int device = -1;
+    struct mounted_device device = {.fd = -1};
+    int result;
     char byte;
 
-    if (fd < 0 || recv(fd, &byte, 1, 0) != 1)
+    if (fd < 0)
         return error_set_errno(err, errno, "the socket");
-    if (mount_device_mount(config, mount_point, &device, err) < 0)
-        device = -1;
-    send_answer(fd, err, device);
-    return device >= 0 ? 0 : -1;
+    if (recv(fd, &byte, 1, 0) != 1 || byte != ORDER_MOUNT)
+        return error_set(err, ERROR_INVALID, "the socket: nobody asked for a mount");
+    result = mount_device_mount(config, mount_point, &device, err);
+    (void)send_answer(fd, err, device.fd);
+    if (device.fd >= 0)
+        (void)close(device.fd);
+    return result;
 }

@@ -27,13 +27,14 @@ struct mount_keeper;
 int mount_keeper_start(struct config *config, const char *mount_point, struct mount_keeper **ret,
                        struct error *err);
 
-/** Mounts. *ret_fd is the device, the caller's; it is the only one, so the mount dies with it.
- *  ERROR_EXISTS when something of ours is mounted there already. */
+/** Mounts, once. *ret_fd is the device, the caller's; it is the only one, so the mount dies with it.
+ *  ERROR_EXISTS when something of ours is mounted there already, ERROR_TIMEOUT when the keeper does
+ *  not answer within 40 s: nothing else ends the waiting. */
 int mount_keeper_mount(struct mount_keeper *keeper, int *ret_fd, struct error *err);
 
-/** Unmounts, lazily, what mount_keeper_mount mounted, once the device was closed; nothing if it
- *  mounted nothing. */
-void mount_keeper_unmount(struct mount_keeper *keeper);
+/** Unmounts, lazily, what mount_keeper_mount mounted, once the device was closed; wherever that is
+ *  now, and nothing else. Nothing to do if it mounted nothing or somebody has unmounted it. */
+int mount_keeper_unmount(struct mount_keeper *keeper, struct error *err);
 
 /** Ends the keeper and waits for it. NULL is allowed. */
 void mount_keeper_free(struct mount_keeper *keeper);
@@ -41,7 +42,8 @@ DEFINE_CLEANUP(struct mount_keeper, mount_keeper_free)
 
 /**
  * Asks a keeper that listens at the socket `path`, see mount_keeper_serve. *ret_fd is the device;
- * whoever started that keeper unmounts.
+ * whoever started that keeper unmounts. Waits as mount_keeper_mount; ERROR_INVALID when what came is
+ * no device of a mount.
  */
 int mount_keeper_ask(const char *path, int *ret_fd, struct error *err);
 
