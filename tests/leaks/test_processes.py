@@ -124,6 +124,7 @@ def stays_out_of_a_core(*options):
 
 
 add("a_core_taken_by_force_holds_no_secret", stays_out_of_a_core())
+add("a_core_taken_by_force_holds_no_secret_of_an_image_that_arrives", stays_out_of_a_core("verify=stream"))
 
 
 def end_of(child: subprocess.Popen) -> int:
@@ -156,16 +157,22 @@ def is_guarded(region: leak_scan.Region) -> bool:
     return "dd" in region.flags and "lo" in region.flags
 
 
-@test
-def secrets_in_use_are_in_locked_memory_only_that_no_core_shows(bed):
-    secret = secret_image(bed)
-    words = everything(bed, secret)
-    open_files = reading(bed, secret)
-    found = leak_scan.in_memory(words, bed.daemon.pid)
-    check(any("session_key" in one.secret for one in found), "the scan misses the key that is in use")
-    equal([str(one) for one in found if not is_guarded(one.region)], [], "findings elsewhere")
-    for fd in open_files:
-        os.close(fd)
+def are_in_locked_memory(*options):
+    def run(bed):
+        secret = secret_image(bed)
+        words = everything(bed, secret)
+        open_files = reading(bed, secret, *options)
+        bed.wait_for(lambda: is_idle(bed.daemon.pid), 20, "the daemon to be idle")
+        found = leak_scan.in_memory(words, bed.daemon.pid)
+        check(any("session_key" in one.secret for one in found), "the scan misses the key that is in use")
+        equal([str(one) for one in found if not is_guarded(one.region)], [], "findings elsewhere")
+        for fd in open_files:
+            os.close(fd)
+    return run
+
+
+add("secrets_in_use_are_in_locked_memory_only_that_no_core_shows", are_in_locked_memory())
+add("secrets_of_an_image_that_arrives_are_in_locked_memory_only", are_in_locked_memory("verify=stream"))
 
 
 def disappear_with_the_last_close(*options):
