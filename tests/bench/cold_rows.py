@@ -8,7 +8,7 @@ import subprocess
 import time
 import uuid
 from pathlib import Path
-from typing import Iterator, List
+from typing import Callable, Iterator, List
 
 from http_cloud import HttpCloud, ServedCloud
 from material import KIB, PASSPHRASE, ImageBed, Material, dd
@@ -65,9 +65,26 @@ class ColdBed:
         return timed(lambda: run(["bash", "-c", script + shlex.join(str(word) for word in into)]))
 
 
-def cold_read(mode: str):
+def decrypt_only(bed: ColdBed) -> float:
+    return bed.curl(bed.material.gpg("--decrypt"))
+
+
+def do_the_same(mode: str) -> Callable[[ColdBed], float]:
+    """What a shell needs to do as much as a mount: keep the ciphertext, check its hash, decrypt."""
+    def peer(bed: ColdBed) -> float:
+        kept = bed.bed.tmp / "kept"
+        decrypt = shlex.join(str(word) for word in bed.material.gpg("--decrypt"))
+        script = f"tee {kept} >(sha512sum >&2) | {decrypt}" if mode == "stream" else \
+            f"tee {kept} | sha512sum >&2 && {decrypt} {kept}"
+        seconds = bed.curl(["bash", "-c", script])
+        kept.unlink()
+        return seconds
+    return peer
+
+
+def cold_read(mode: str, peer: Callable[[ColdBed], float]):
     def prepare(material: Material) -> Round:
-        bed = ColdBed(material, f"cold-{mode}")
+        bed = ColdBed(material, f"cold-{mode}-{peer.__name__}")
         with bed.served():
             bed.read(mode, material.scratch())
         material.same_content(material.scratch(), material.plain(), "the cold mount")
@@ -75,7 +92,7 @@ def cold_read(mode: str):
 
         def a_round(ours_first: bool) -> Sample:
             with bed.served():
-                return both(ours_first, lambda: bed.read(mode), lambda: bed.curl(material.gpg("--decrypt")))
+                return both(ours_first, lambda: bed.read(mode), lambda: peer(bed))
         return a_round
     return prepare
 
@@ -156,8 +173,12 @@ def evict(material: Material) -> Round:
 
 COLD_ROWS = [
     Row("cold-stream", "image not in the cache, through HTTP, dd bs=1M, verify=stream", "curl | gpg -d", 1, None,
-        cold_read("stream")),
-    Row("cold-first", "the same, verify=first", "curl | gpg -d", 0.7, None, cold_read("first")),
+        cold_read("stream", decrypt_only)),
+    Row("cold-stream-same", "the same", "curl | tee CACHE >(sha512sum) | gpg -d", 1, None,
+        cold_read("stream", do_the_same("stream"))),
+    Row("cold-first", "the same, verify=first", "curl | gpg -d", 0.7, None, cold_read("first", decrypt_only)),
+    Row("cold-first-same", "the same", "curl | tee CACHE | sha512sum && gpg -d CACHE", 1, None,
+        cold_read("first", do_the_same("first"))),
     Row("fetch", "glancefs fetch", "curl | sha512sum", 1.15, None, fetch, unit="of"),
     Row("start-1000", "mount with 1,000 cached objects", "", 200, None, start, unit="ms"),
     Row("evict-10000", "fetch of 64 KiB that has to evict one of 10,000 objects", "", 250, None, evict, unit="ms"),
