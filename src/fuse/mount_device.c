@@ -104,14 +104,20 @@ static int attach(struct fuse_session *session, const char *mount_point, struct 
     return result;
 }
 
-static int take_device(struct fuse_session *session, int *ret_fd, struct error *err)
+/* A mount that cannot be told from others could not be unmounted later. */
+static int take_device(struct fuse_session *session, const char *path, struct mounted_device *ret,
+                       struct error *err)
 {
-    *ret_fd = fcntl(fuse_session_fd(session), F_DUPFD_CLOEXEC, 0);
-    if (*ret_fd >= 0)
-        return 0;
-    (void)error_set_errno(err, errno, "the FUSE device");
-    fuse_session_unmount(session);
-    return -1;
+    CLEANUP(fd_close) int fd = fcntl(fuse_session_fd(session), F_DUPFD_CLOEXEC, 0);
+    const int errnum = errno;
+
+    ret->mount_id = mount_table_find(path);
+    if (fd < 0)
+        return error_set_errno(err, errnum, "the FUSE device");
+    if (ret->mount_id == MOUNT_TABLE_NONE)
+        return error_set(err, ERROR_SYSTEM, "%s: the kernel's table of mounts lacks it", path);
+    ret->fd = steal_fd(&fd);
+    return 0;
 }
 
 int mount_device_mount(const struct config *config, const char *mount_point,
@@ -125,10 +131,11 @@ int mount_device_mount(const struct config *config, const char *mount_point,
     if (path == NULL || mount_device_session(config, &none, sizeof none, NULL, &session, err) < 0)
         return -1;
     result = attach(session, path, err);
-    if (result == 0)
-        result = take_device(session, &ret->fd, err);
-    if (result == 0)
-        ret->mount_id = mount_table_find(path);
+    if (result == 0) {
+        result = take_device(session, path, ret, err);
+        if (result < 0)
+            fuse_session_unmount(session);
+    }
     fuse_session_destroy(session); /* closes its device, and leaves the mount */
     return result;
 }
