@@ -181,6 +181,13 @@ def a_killed_service_starts_again(bed: ServiceBed) -> None:
     same_bytes(bed.run("cat", bed.view(image)).stdout, DATA, "cat's output")
 
 
+def a_wrong_configuration_is_not_tried_again(bed: ServiceBed) -> None:
+    bed.config.write_text("no_such_option = 1\n", encoding="utf-8")
+    answer = bed.run(*bed.restricted(bed.expand(SERVICE.value("ExecStart"))), code=None)
+    check(str(answer.returncode) in SERVICE.value("RestartPreventExitStatus").split(),
+          f"it would be started again after {answer.returncode}: {answer.stderr!r}")
+
+
 def only_the_user_of_the_service_gets_a_mount(bed: ServiceBed) -> None:
     bed.start_mounter()
     other = pwd.getpwnam("daemon")
@@ -228,7 +235,8 @@ def nothing_of_the_service_runs_as_root_but_the_unmounting(_bed: ServiceBed) -> 
 TESTS = [systemd_understands_every_line, the_service_is_hardly_exposed,
          nothing_of_the_service_runs_as_root_but_the_unmounting, the_service_reads_and_writes_images,
          the_service_is_nobody_and_in_its_sandbox, the_service_leaves_its_mount_to_stop_post,
-         a_killed_service_starts_again, only_the_user_of_the_service_gets_a_mount]
+         a_killed_service_starts_again, a_wrong_configuration_is_not_tried_again,
+         only_the_user_of_the_service_gets_a_mount]
 
 
 def finish(bed: ServiceBed) -> None:
