@@ -101,7 +101,7 @@ static int choose_packet(struct gpg_decryption *decryption, struct cancel *cance
 
 /* --- gpg --- */
 
-static int start(struct gpg_decryption *decryption, struct error *err)
+static int start(struct gpg_decryption *decryption, struct cancel *cancel, struct error *err)
 {
     const struct gpg_operation_options options = {
         .helper = decryption->codec->helper,
@@ -112,7 +112,7 @@ static int start(struct gpg_decryption *decryption, struct error *err)
 
     if (outer_message_begin(decryption->message, decryption->packet, err) < 0)
         return -1;
-    return gpg_operation_start(&options, &decryption->operation, err);
+    return gpg_operation_start(&options, cancel, &decryption->operation, err);
 }
 
 /* Ends with gpg, whatever that thinks of the message. */
@@ -239,7 +239,7 @@ int gpg_decryption_new(const struct gpgme_codec *codec, struct secure_arena *are
         return -1;
     if (packet == GPG_DECRYPTION_UNKNOWN_PACKET && choose_packet(decryption, cancel, err) < 0)
         return -1;
-    if (start(decryption, err) < 0 || enter(decryption, cancel, err) < 0)
+    if (start(decryption, cancel, err) < 0 || enter(decryption, cancel, err) < 0)
         return -1;
     *ret = steal(&decryption);
     return 0;

@@ -77,18 +77,36 @@ static int never_block(int fd, struct error *err)
     return fcntl(fd, F_SETFL, O_NONBLOCK) == 0 ? 0 : error_set_errno(err, errno, "fcntl");
 }
 
-static int receive_pipes(struct gpg_operation *operation, struct error *err)
+static void wake(void *context)
 {
-    struct pollfd polled = {.fd = operation->socket, .events = POLLIN};
-    int fds[2] = {-1, -1};
+    (void)eventfd_write(*(const int *)context, 1);
+}
+
+/* Until there is a message, or the end. */
+static int wait_for_message(struct gpg_operation *operation, struct cancel *cancel,
+                            struct error *err)
+{
+    struct pollfd polled[] = {{.fd = operation->socket, .events = POLLIN},
+                              {.fd = operation->wake, .events = POLLIN}};
+    struct cancel_listener listener = {.wake = wake, .context = &operation->wake};
     int result;
 
+    cancel_listen(cancel, &listener);
     do
-        result = poll(&polled, 1, GPG_STALL_SECONDS * 1000);
+        result = poll(polled, 2, GPG_STALL_SECONDS * 1000);
     while (result < 0 && errno == EINTR);
-    if (result == 0)
-        return error_set(err, ERROR_TIMEOUT, "gpg does not start");
-    if (receive_message(operation, fds, 2, err) < 0)
+    cancel_unlisten(cancel, &listener);
+    if (result < 0)
+        return error_set_errno(err, errno, "poll");
+    return result > 0 ? cancel_check(cancel, err)
+                      : error_set(err, ERROR_TIMEOUT, "gpg does not start");
+}
+
+static int receive_pipes(struct gpg_operation *operation, struct cancel *cancel, struct error *err)
+{
+    int fds[2] = {-1, -1};
+
+    if (wait_for_message(operation, cancel, err) < 0 || receive_message(operation, fds, 2, err) < 0)
         return -1;
     operation->input = fds[0];
     operation->output = fds[1];
@@ -102,8 +120,8 @@ static int receive_pipes(struct gpg_operation *operation, struct error *err)
     return never_block(fds[1], err);
 }
 
-int gpg_operation_start(const struct gpg_operation_options *options, struct gpg_operation **ret,
-                        struct error *err)
+int gpg_operation_start(const struct gpg_operation_options *options, struct cancel *cancel,
+                        struct gpg_operation **ret, struct error *err)
 {
     CLEANUP(gpg_operation_free)
     struct gpg_operation *operation = calloc(1, sizeof *operation);
@@ -122,7 +140,7 @@ int gpg_operation_start(const struct gpg_operation_options *options, struct gpg_
     if (gpg_status_init(&operation->result.status, options->arena, options->exports_session_key,
                         err) < 0 ||
         gpg_helper_connect(options->helper, &operation->socket, err) < 0 ||
-        send_request(operation, err) < 0 || receive_pipes(operation, err) < 0)
+        send_request(operation, err) < 0 || receive_pipes(operation, cancel, err) < 0)
         return -1;
     *ret = steal(&operation);
     return 0;
@@ -142,11 +160,6 @@ void gpg_operation_free(struct gpg_operation *operation)
 }
 
 /* --- the event loop --- */
-
-static void wake(void *context)
-{
-    (void)eventfd_write(*(const int *)context, 1);
-}
 
 static void read_output(struct gpg_operation *operation, struct gpg_exchange *exchange)
 {

@@ -44,8 +44,8 @@ struct gpg_operation;
 
 /** Starts gpg. ERROR_UNSUPPORTED when that cannot be done with this GnuPG, ERROR_UNAVAILABLE when the
  *  helper has ended. */
-int gpg_operation_start(const struct gpg_operation_options *options, struct gpg_operation **ret,
-                        struct error *err);
+int gpg_operation_start(const struct gpg_operation_options *options, struct cancel *cancel,
+                        struct gpg_operation **ret, struct error *err);
 
 /** Wipes and frees. gpg ends, if it still runs, within GPG_TERMINATION_MS. NULL is allowed. */
 void gpg_operation_free(struct gpg_operation *operation);

@@ -66,7 +66,7 @@ int gpg_session_key_find(const struct gpg_helper *helper, enum gpg_home home,
 
     *ret = (struct gpg_session_key){.key = NULL};
     if (secure_buffer_new(arena, OUTPUT_BYTES, &output, err) < 0 ||
-        gpg_operation_start(&options, &operation, err) < 0 ||
+        gpg_operation_start(&options, cancel, &operation, err) < 0 ||
         feed(operation, message, size, output, cancel, err) < 0)
         return -1;
     status = gpg_operation_status(operation);

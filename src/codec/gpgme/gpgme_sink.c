@@ -120,7 +120,7 @@ static int start(struct gpgme_sink *gpgme, const struct gpgme_codec *codec,
                               secure_buffer_size(passphrase), &gpgme->passphrase, err) < 0)
         return -1;
     options.passphrase = gpgme->passphrase;
-    return gpg_operation_start(&options, &gpgme->operation, err);
+    return gpg_operation_start(&options, NULL, &gpgme->operation, err);
 }
 
 int gpgme_sink_new(const struct codec *codec, struct secure_arena *arena,

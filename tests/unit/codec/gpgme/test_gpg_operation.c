@@ -67,7 +67,7 @@ static struct gpg_operation *start_within(const struct fixture *fixture, unsigne
     struct gpg_operation *operation = NULL;
     struct error err = ERROR_INIT;
 
-    assert_succeeds(gpg_operation_start(&options, &operation, &err));
+    assert_succeeds(gpg_operation_start(&options, NULL, &operation, &err));
     return operation;
 }
 
@@ -282,7 +282,7 @@ static int die_with_gpg(void *context)
         return 1;
     options.helper = helper;
     options.passphrase = passphrase;
-    if (gpg_operation_start(&options, &operation, &err) < 0 ||
+    if (gpg_operation_start(&options, NULL, &operation, &err) < 0 ||
         gpg_operation_exchange(operation, &exchange, NULL, &err) < 0 ||
         processes_with(fixture->bed.runtime, NULL) == 0)
         return 2;
