@@ -14,6 +14,7 @@ from typing import Dict, List
 from bed import Bed, check, equal, raises, same_bytes
 from messages import plaintext
 from registry import test
+from traced import can_trace, exec_in, fork_in
 from write_bed import file_of, has_state, part_of, queued
 
 DATA = plaintext(3_000_000)
@@ -367,16 +368,55 @@ def mount_by_its_type_drops_to_another_user(bed):
 
 # --- gpg ---
 
-@test
-def gpg_is_run_by_processes_of_the_same_user(bed):
-    image, target = bed.image(DATA), queued(bed)
+def mount_with_gpg(bed: Bed) -> Path:
+    """As another user, with the second engine; returns the runtime directory."""
     give_to_nobody(bed)
     runtime = bed.tmp / "runtime"
     runtime.mkdir(mode=0o700)
     os.chown(runtime, NOBODY.pw_uid, NOBODY.pw_gid)
     bed.mount("-o", f"setuid=nobody,engine=gpgme,runtime={runtime}")
-    check_is_nobody(bed.daemon.pid)
-    check_sandbox(bed, bed.daemon.pid)
+    return runtime
+
+
+@test
+def gpg_is_run_by_processes_of_the_same_user(bed):
+    image, target = bed.image(DATA), queued(bed)
+    runtime = mount_with_gpg(bed)
+    with open(bed.view(image), "rb", buffering=0) as stream:
+        stream.read(1000)
+        found = processes(bed)
+        equal(sorted(found), ["glancefs", "glancefs-gpg", "glancefs-gpg-op", "glancefs-mount",
+                              "glancefs-warden"], "the processes")
+        for name in set(found) - {"glancefs-mount"}:
+            check_is_nobody(found[name])
+            check_sandbox(bed, found[name])
     check_reads_and_writes(bed, image, target)
     equal(bed.stop(), 0, "the exit code")
     equal(list(runtime.iterdir()), [], "what is left in the runtime directory")
+    equal(processes(bed), {}, "the processes")
+
+
+@test
+def the_daemon_cannot_run_programs_while_its_helper_can(bed):
+    image = bed.image(DATA)
+    mount_with_gpg(bed)
+    same_bytes(bed.run("cat", bed.view(image)).stdout, DATA, "cat's output")
+    if is_sanitized(bed) or not can_trace():
+        return
+    threads = [int(entry.name) for entry in Path(f"/proc/{bed.daemon.pid}/task").iterdir()]
+    for thread in threads:
+        equal((exec_in(thread), fork_in(thread)), (errno.EPERM, errno.EPERM), "the daemon's errno")
+    helper = processes(bed)["glancefs-gpg"]
+    equal((exec_in(helper), fork_in(helper)), (errno.EFAULT, errno.EINVAL), "the helper's errno")
+    same_bytes(bed.run("cat", bed.view(image)).stdout, DATA, "cat's output afterwards")
+
+
+@test
+def without_a_sandbox_the_helper_has_no_capability_all_the_same(bed):
+    image = bed.image(DATA)
+    bed.mount("-o", f"sandbox=no,engine=gpgme,runtime={bed.tmp / 'runtime'}")
+    same_bytes(bed.run("cat", bed.view(image)).stdout, DATA, "cat's output")
+    for name in ("glancefs-gpg", "glancefs-warden"):
+        found = status(processes(bed)[name])
+        equal([int(found[which], 16) for which in SETS], [0] * len(SETS), "capabilities")
+        equal((found["NoNewPrivs"], found["Seccomp"]), ("1", "0"), "no_new_privs and seccomp")
