@@ -139,7 +139,7 @@ def what_killed_processes_leave_of_gnupg_goes_at_the_next_start(bed):
 
 @test
 def the_daemon_outlives_the_process_that_runs_gpg(bed):
-    image = bed.image(DATA)
+    image, other = bed.image(DATA), bed.image(DATA)
     runtime = mount(bed)
     has_helper(bed, "running")
     stream = open_stream(bed, image)
@@ -147,7 +147,7 @@ def the_daemon_outlives_the_process_that_runs_gpg(bed):
     nothing_is_left(bed, runtime)
     rest_fails(stream)
     has_helper(bed, "ended")
-    bed.refused(image, errno.EIO, "the process that runs gpg has ended")
+    bed.refused(other, errno.EIO, "the process that runs gpg has ended")
     check(not helpers_of(bed), f"there are still {helpers_of(bed)}")
     check(bed.stop() == 0, "the daemon did not end well")
 
