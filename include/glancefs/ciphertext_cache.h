@@ -161,6 +161,26 @@ bool ciphertext_cache_has(struct ciphertext_cache *cache, const struct image_rec
 /** The same for whoever has not opened the cache directory `path`, which another process may have. */
 bool ciphertext_cache_directory_has(const char *path, const struct image_record *record);
 
+/* --- whose images --- */
+
+/** Of the name of a cloud, with the NUL: a path may be one. */
+#define CACHE_CLOUD_BYTES 4104
+
+/** The cloud whose images the cache holds, as ciphertext_cache_set_cloud was told; empty when nobody
+ *  said so yet, or what he wrote cannot be read. Any thread. */
+int ciphertext_cache_cloud(struct ciphertext_cache *cache, char ret[CACHE_CLOUD_BYTES],
+                           struct error *err);
+
+/**
+ * Says that the cache holds images of `cloud`: a name of one line that no two clouds share, such as
+ * the address of the image service. What was said before stays unless this call `replaces` it;
+ * *ret_former is that, or empty. Nothing is served, or refused, by it: ids and hashes do not depend on
+ * where an image came from. It is for whoever wants to know which images are gone. ERROR_INVALID for
+ * what is no such name. Any thread; waits for CACHE/lock.
+ */
+int ciphertext_cache_set_cloud(struct ciphertext_cache *cache, const char *cloud, bool replaces,
+                               char ret_former[CACHE_CLOUD_BYTES], struct error *err);
+
 /* --- what is there --- */
 
 enum cached_object_state {
@@ -238,13 +258,14 @@ void ciphertext_cache_download_use(struct ciphertext_cache *cache, struct limit_
 
 /**
  * Fetches the object of `record` unless it is there, and proves size and hash; nothing is decrypted.
- * Resumes what was begun; somebody else who fetches it is waited for. `progress` (may be NULL) is set
- * to the bytes that are there. *ret_was_there (may be NULL): nothing had to be fetched. Errors of
- * ciphertext_cache_open.
+ * Resumes what was begun; somebody else who fetches it is waited for. `observer` (may be NULL, not
+ * freed here) is as with ciphertext_cache_open, but sees only what this call fetches: where the object
+ * is there it is aborted. `progress` (may be NULL) is set to the bytes that are there. *ret_was_there
+ * (may be NULL): nothing had to be fetched. Errors of ciphertext_cache_open.
  */
 int ciphertext_cache_fetch(struct ciphertext_cache *cache, struct image_record *record,
-                           _Atomic uint64_t *progress, struct cancel *cancel, bool *ret_was_there,
-                           struct error *err);
+                           struct byte_sink *observer, _Atomic uint64_t *progress,
+                           struct cancel *cancel, bool *ret_was_there, struct error *err);
 
 /**
  * Reads the data of a complete object and compares them with its metadata; `progress` as above.

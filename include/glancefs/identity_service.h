@@ -17,6 +17,8 @@ struct identity {
     char user[129];      /* for log lines */
     char place[256]; /* region of the image service, or its endpoint where that is configured: an
                             image is in one place. Empty when there is only one */
+    char image_url[256]; /* where the image service is asked, without a version: no other cloud
+                            has that. Empty when it has no address, or too long a one */
 };
 
 struct identity_service;

@@ -90,7 +90,8 @@ int cache_layout_check_format(int root_fd, bool *ret_is_there, struct error *err
 /* A directory that was made to be a cache: it holds nothing but what we, or mkfs, put there. */
 static bool is_ours(const char *name)
 {
-    static const char *const others[] = {".", "..", "staging", "consumers", LOCK, "lost+found"};
+    static const char *const others[] = {".",     "..", "staging",   "consumers",
+                                         "cloud", LOCK, "lost+found"};
 
     for (size_t i = 0; i < CACHE_PLACE_COUNT; i++)
         if (strcmp(name, place_names[i]) == 0)

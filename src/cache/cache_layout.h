@@ -8,6 +8,7 @@
  *     CACHE/partial/<name>/{data,meta.json}     downloads, under way or to be resumed
  *     CACHE/quarantine/<name>/{data,meta.json}  what did not match; kept for people, never served
  *     CACHE/trash/<any>/                        on its way out
+ *     CACHE/cloud                     see ciphertext_cache_set_cloud
  *     CACHE/staging, CACHE/consumers            see staging_directory.h, consumer_registry.h
  *
  * All below CACHE is reached relative to descriptors of directories that only we may enter

@@ -130,22 +130,38 @@ int ciphertext_cache_open(struct ciphertext_cache *cache, struct image_record *r
     return -1;
 }
 
-int ciphertext_cache_fetch(struct ciphertext_cache *cache, struct image_record *record,
-                           _Atomic uint64_t *progress, struct cancel *cancel, bool *ret_was_there,
-                           struct error *err)
+static int fetch_in_turn(const struct cache_pass *pass, struct cancel *cancel, bool *ret_was_there,
+                         struct error *err)
 {
-    const struct cache_pass pass = {
-        .cache = cache, .record = record, .progress = progress, .only_fetches = true};
+    struct ciphertext_cache *cache = pass->cache;
     struct cache_finding finding = CACHE_FINDING_INIT;
-    bool was_there = false;
     struct slot *slot;
     int result;
 
-    if (cache_context_may_change(cache, err) < 0 ||
-        slot_table_acquire(&cache->slots, image_record_id(record), cancel, &slot, err) < 0)
+    if (slot_table_acquire(&cache->slots, image_record_id(pass->record), cancel, &slot, err) < 0)
         return -1;
-    result = cache_pass_run(&pass, cancel, &finding, &was_there, err);
-    cache_pass_release(cache, slot, record, NULL);
+    result = cache_pass_run(pass, cancel, &finding, ret_was_there, err);
+    cache_pass_release(cache, slot, pass->record, NULL);
+    return result;
+}
+
+int ciphertext_cache_fetch(struct ciphertext_cache *cache, struct image_record *record,
+                           struct byte_sink *observer, _Atomic uint64_t *progress,
+                           struct cancel *cancel, bool *ret_was_there, struct error *err)
+{
+    const struct cache_pass pass = {.cache = cache,
+                                    .record = record,
+                                    .observer = observer,
+                                    .progress = progress,
+                                    .only_fetches = true};
+    bool was_there = false;
+    int result = cache_context_may_change(cache, err);
+
+    if (result == 0)
+        result = fetch_in_turn(&pass, cancel, &was_there, err);
+    /* One that saw everything has been committed, and minds no more. */
+    if (observer != NULL)
+        byte_sink_abort(observer);
     if (ret_was_there != NULL)
         *ret_was_there = was_there;
     return result;

@@ -82,6 +82,7 @@ void cache_access_free(struct cache_access *access)
 {
     if (access == NULL)
         return;
+    image_vetting_free(access->vetting);
     ciphertext_cache_free(access->cache);
     session_free(access->session);
     config_free(access->config);

@@ -9,6 +9,8 @@
 
 #include "cli/session.h"
 #include "glancefs/ciphertext_cache.h"
+#include "glancefs/identity_service.h"
+#include "glancefs/image_vetting.h"
 
 /** Lines for --help about the options below. */
 #define CACHE_OPTIONS_HELP                                                                         \
@@ -49,6 +51,8 @@ struct cache_access {
     const char *path;        /* of the cache directory */
     struct session *session; /* NULL without a cloud */
     struct ciphertext_cache *cache;
+    struct identity identity;      /* these two only after cache_fetch_prepare */
+    struct image_vetting *vetting; /* NULL before */
 };
 
 /**

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cache_fetch.h"
 
-#include "cli/cache_access.h"
+#include "cli/cache_cloud.h"
 #include "cli/command.h"
 
 #include <stdatomic.h>
@@ -29,6 +29,46 @@ static int check_record(const struct image_record *record, struct error *err)
                      format != NULL ? format : "something unknown");
 }
 
+int cache_fetch_prepare(struct cache_access *access, struct cancel *cancel, struct error *err)
+{
+    struct cloud *cloud = access->session->cloud;
+
+    if (identity_service_identify(cloud->identity, cancel, &access->identity, err) < 0 ||
+        image_vetting_new(access->config, &access->identity, cloud->keys, &access->vetting, err) <
+            0)
+        return -1;
+    cache_cloud_begin(access, &access->identity);
+    return 0;
+}
+
+static int fetch_once(const struct cache_access *access, struct image_record *record,
+                      struct image_task *task, struct cancel *cancel, bool *ret_was_there,
+                      struct error *err)
+{
+    CLEANUP(byte_sink_free) struct byte_sink *observer = NULL;
+
+    if (image_vetting_observe(access->vetting, record, cancel, &observer, err) < 0)
+        return -1;
+    return ciphertext_cache_fetch(access->cache, record, observer, &task->done_bytes, cancel,
+                                  ret_was_there, err);
+}
+
+/* What an earlier download left may be what is wrong. It is gone then, and the observer has seen it. */
+static int fetch_proven(const struct cache_access *access, struct image_record *record,
+                        struct image_task *task, struct cancel *cancel, bool *ret_was_there,
+                        struct error *err)
+{
+    const bool had_rest = ciphertext_cache_has_image(access->cache, task->image_id);
+
+    if (fetch_once(access, record, task, cancel, ret_was_there, err) == 0)
+        return 0;
+    if (!had_rest || err->kind != ERROR_CORRUPT ||
+        ciphertext_cache_has_image(access->cache, task->image_id))
+        return -1;
+    *err = (struct error)ERROR_INIT;
+    return fetch_once(access, record, task, cancel, ret_was_there, err);
+}
+
 static int fetch(const struct cache_access *access, struct image_task *task, struct cancel *cancel,
                  struct error *err)
 {
@@ -38,12 +78,12 @@ static int fetch(const struct cache_access *access, struct image_task *task, str
 
     if (image_service_get(access->session->cloud->images, task->image_id, cancel, &record, err) <
             0 ||
-        check_record(record, err) < 0)
+        check_record(record, err) < 0 ||
+        image_vetting_check_owner(access->vetting, record, err) < 0)
         return -1;
     if (image_record_size(record, &size))
         atomic_store(&task->total_bytes, size);
-    if (ciphertext_cache_fetch(access->cache, record, &task->done_bytes, cancel, &was_there, err) <
-        0)
+    if (fetch_proven(access, record, task, cancel, &was_there, err) < 0)
         return -1;
     task->result = was_there ? "present" : "fetched";
     return 0;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cache_prune.h"
 
+#include "cli/cache_cloud.h"
+
 #include <string.h>
 
 /* What the image service says of an image that is in the cache. */
@@ -105,17 +107,36 @@ static bool settle_all(const struct cache_access *access, const struct cached_ob
     return true;
 }
 
-int cache_prune(struct cache_access *access, struct cancel *cancel, struct cache_pruning *ret,
-                struct error *err)
+static bool is_outage(const struct error *err)
+{
+    return err->kind == ERROR_UNAVAILABLE || err->kind == ERROR_TIMEOUT || err->kind == ERROR_LOGIN;
+}
+
+/* By the word of the image service, if it is the right one and answers. */
+static int settle(struct cache_access *access, bool trusts_any_cloud, struct cancel *cancel,
+                  struct cache_pruning *pruning, struct error *err)
 {
     CLEANUP(cached_object_list_free) struct cached_object_list *list = NULL;
 
-    *ret = (struct cache_pruning){.asked = false};
-    if (access->session != NULL) {
-        if (ciphertext_cache_list(access->cache, &list, err) < 0)
+    if (ciphertext_cache_list(access->cache, &list, err) < 0)
+        return -1;
+    if (list->count > 0 && !trusts_any_cloud && cache_cloud_check(access, cancel, err) < 0) {
+        if (!is_outage(err))
             return -1;
-        ret->asked = settle_all(access, list, cancel, ret);
+        pruning->unasked = *err;
+        *err = (struct error)ERROR_INIT;
+        return 0;
     }
+    pruning->asked = settle_all(access, list, cancel, pruning);
+    return 0;
+}
+
+int cache_prune(struct cache_access *access, bool trusts_any_cloud, struct cancel *cancel,
+                struct cache_pruning *ret, struct error *err)
+{
+    *ret = (struct cache_pruning){.asked = false};
+    if (access->session != NULL && settle(access, trusts_any_cloud, cancel, ret, err) < 0)
+        return -1;
     if (cancel_check(cancel, err) < 0)
         return -1;
     return ciphertext_cache_prune(access->cache, cancel, &ret->removed, err);

@@ -24,9 +24,10 @@ struct cache_pruning {
 /**
  * With a cloud in `access`: first removes the images that the image service does not know, in its own
  * words, and those whose record names other bytes by now. When it does not answer, the rest are left
- * as they are. Then, in any case, ciphertext_cache_prune.
+ * as they are. Then ciphertext_cache_prune. Unless the caller `trusts_any_cloud`, ERROR_DENIED when the
+ * cache is another cloud's: then nothing is removed at all.
  */
-int cache_prune(struct cache_access *access, struct cancel *cancel, struct cache_pruning *ret,
-                struct error *err);
+int cache_prune(struct cache_access *access, bool trusts_any_cloud, struct cancel *cancel,
+                struct cache_pruning *ret, struct error *err);
 
 #endif

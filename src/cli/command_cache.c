@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/uuid.h"
 #include "cli/cache_access.h"
+#include "cli/cache_fetch.h"
 #include "cli/cache_prune.h"
 #include "cli/cache_report.h"
 #include "cli/cache_verify.h"
@@ -22,7 +23,7 @@ static const char help[] =
     "       glancefs cache usage [--json]\n"
     "       glancefs cache verify [--repair] [--json] [ID...]\n"
     "       glancefs cache evict [--json] ID...\n"
-    "       glancefs cache prune [--offline] [--json]\n"
+    "       glancefs cache prune [--offline | --any-cloud] [--json]\n"
     "What is in the cache directory: stored bytes of images, encrypted. All of these work beside "
     "a\n"
     "running mount. list, usage, verify and evict ask no service.\n"
@@ -41,19 +42,22 @@ static const char help[] =
     "it\n"
     "        does not know or whose bytes are others by now. It must be the cloud that the cache "
     "is\n"
-    "        for. One that does not answer is told and changes nothing.\n"
+    "        for: another one is refused (exit code 4). One that does not answer is told and\n"
+    "        changes nothing.\n"
     "\n"
     "  --json          JSON: list gives an array, usage and prune an object, verify and evict an\n"
     "                  object per image, each on a line of its own\n"
     "  --repair        for verify: fetch what did not match\n"
-    "  --offline       for prune: ask no service\n" CACHE_OPTIONS_HELP
-    "  --help          this text\n";
+    "  --offline       for prune: ask no service\n"
+    "  --any-cloud     for prune: believe the cloud that is named, though the cache is for "
+    "another\n" CACHE_OPTIONS_HELP "  --help          this text\n";
 
 struct cache_command_options {
     struct cache_options cache;
     bool as_json;
     bool repairs;
     bool is_offline;
+    bool trusts_any_cloud;
     bool shows_help;
 };
 
@@ -81,6 +85,8 @@ static int parse_options(int argc, char **argv, const struct option *table,
             options->repairs = true;
         else if (option == 'l')
             options->is_offline = true;
+        else if (option == 'a')
+            options->trusts_any_cloud = true;
         else if (option == 'h')
             options->shows_help = true;
         else if (!cache_options_take(&options->cache, option, optarg))
@@ -130,7 +136,8 @@ static int verify_objects(const struct cache_job *job)
     CLEANUP(cancel_unref) struct cancel *cancel = NULL;
     struct error err = ERROR_INIT;
 
-    if (signal_cancel_start(&cancel, &err) < 0)
+    if (signal_cancel_start(&cancel, &err) < 0 ||
+        (job->options->repairs && cache_fetch_prepare(job->access, cancel, &err) < 0))
         return command_fail(COMMAND, &err);
     const struct cache_verification verification = {.command = COMMAND,
                                                     .access = job->access,
@@ -258,7 +265,7 @@ static int prune(const struct cache_job *job)
     struct error err = ERROR_INIT;
 
     if (signal_cancel_start(&cancel, &err) < 0 ||
-        cache_prune(job->access, cancel, &pruning, &err) < 0)
+        cache_prune(job->access, job->options->trusts_any_cloud, cancel, &pruning, &err) < 0)
         return command_fail(COMMAND, &err);
     if (!job->options->as_json)
         print_pruning(&pruning);
@@ -277,7 +284,8 @@ static int prune(const struct cache_job *job)
 
 static const struct option report_options[] = {COMMON_OPTIONS};
 static const struct option verify_options[] = {{"repair", no_argument, NULL, 'r'}, COMMON_OPTIONS};
-static const struct option prune_options[] = {{"offline", no_argument, NULL, 'l'}, COMMON_OPTIONS};
+static const struct option prune_options[] = {
+    {"offline", no_argument, NULL, 'l'}, {"any-cloud", no_argument, NULL, 'a'}, COMMON_OPTIONS};
 
 static const struct subcommand {
     const char *name;

@@ -18,8 +18,10 @@ static const char help[] =
     "Fetches images into the cache, beside a running mount or before one, so that their first "
     "open\n"
     "need not wait for the network. What was begun is resumed, what is there is left alone. Size\n"
-    "and os_hash_value are checked; nothing is decrypted and no key is asked for: that, and the\n"
-    "image's signature, is for the mount to check at the first open.\n"
+    "and os_hash_value are checked, and image signatures where the option signature asks for\n"
+    "them. Nothing is decrypted and no key is asked for: that is for the mount at the first open,\n"
+    "as is the signature of what was there already. Other projects' images are refused as by a\n"
+    "mount (foreign_owners).\n"
     "\n"
     "Each image is told on a line: its id, fetched or present, its size. One that cannot be had "
     "does\n"
@@ -97,7 +99,7 @@ static int fetch_all(const struct fetch_options *options, char **ids, size_t cou
         return command_fail(COMMAND, &err);
     }
     if (cache_access_open(&options->cache, CACHE_COMMAND, CLOUD_NEEDED, true, &access, &err) < 0 ||
-        signal_cancel_start(&cancel, &err) < 0)
+        signal_cancel_start(&cancel, &err) < 0 || cache_fetch_prepare(access, cancel, &err) < 0)
         return command_fail(COMMAND, &err);
     for (size_t i = 0; i < count; i++) {
         command_fold_id(ids[i]);

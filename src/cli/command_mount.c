@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/audit.h"
 #include "base/log.h"
+#include "cli/cache_cloud.h"
 #include "cli/cloud_staging.h"
 #include "cli/command.h"
 #include "cli/mount_daemon.h"
@@ -69,6 +70,7 @@ static int build_layers(const struct mount_options *options, struct layers *laye
         cloud_staging_open(config, config->cache, layers->cache, layers->session, &layers->staging,
                            err) < 0)
         return -1;
+    cache_cloud_take_over(layers->cache, config, &layers->staging->identity);
     const struct write_index_parts writes = {.config = config,
                                              .cloud = cloud,
                                              .codecs = layers->session->codecs,

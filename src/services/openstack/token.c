@@ -111,6 +111,9 @@ static void read_place(struct token *token, struct json_object *body,
                                        credentials->region_name);
     (void)snprintf(token->identity.place, sizeof token->identity.place, "%s",
                    place == NULL ? "" : place);
+    if (token->image_url != NULL && strlen(token->image_url) < sizeof token->identity.image_url)
+        (void)snprintf(token->identity.image_url, sizeof token->identity.image_url, "%s",
+                       token->image_url);
 }
 
 static int read_endpoints(struct token *token, struct json_object *body,

@@ -36,7 +36,7 @@ static void fetch(struct cache_fixture *fixture, const char *id, size_t size)
     CLEANUP(image_record_unref) struct image_record *record = put(fixture, id, size);
     struct error err = ERROR_INIT;
 
-    assert_succeeds(ciphertext_cache_fetch(fixture->cache, record, NULL, NULL, NULL, &err));
+    assert_succeeds(ciphertext_cache_fetch(fixture->cache, record, NULL, NULL, NULL, NULL, &err));
 }
 
 static void leave_download(struct cache_fixture *fixture, const char *id, size_t size, size_t left)
@@ -47,7 +47,7 @@ static void leave_download(struct cache_fixture *fixture, const char *id, size_t
 
     fake_image_service_misbehave(fixture->images, id, &cut);
     assert_fails(ERROR_UNAVAILABLE,
-                 ciphertext_cache_fetch(fixture->cache, record, NULL, NULL, NULL, &err));
+                 ciphertext_cache_fetch(fixture->cache, record, NULL, NULL, NULL, NULL, &err));
 }
 
 static void spoil(struct cache_fixture *fixture, off_t offset)
@@ -459,7 +459,7 @@ static void without_a_hash_nothing_can_be_proven(void **state)
     fake_image_service_put(fixture->images, OTHER_ID, fixture->bytes, 100);
     assert_succeeds(image_record_parse(json, sizeof json - 1, &record, &err));
     assert_succeeds(ciphertext_cache_new(&parts, &lenient, &err));
-    assert_succeeds(ciphertext_cache_fetch(lenient, record, NULL, NULL, NULL, &err));
+    assert_succeeds(ciphertext_cache_fetch(lenient, record, NULL, NULL, NULL, NULL, &err));
     assert_succeeds(ciphertext_cache_list(lenient, &objects, &err));
     assert_int_equal(objects->count, 1);
     assert_fails(ERROR_UNSUPPORTED,

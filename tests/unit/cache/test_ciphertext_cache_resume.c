@@ -222,12 +222,13 @@ static void a_fetched_image_is_there_for_the_daemon(void **state)
     struct error err = ERROR_INIT;
 
     assert_succeeds(
-        ciphertext_cache_fetch(command, fixture->record, &progress, NULL, &was_there, &err));
+        ciphertext_cache_fetch(command, fixture->record, NULL, &progress, NULL, &was_there, &err));
     assert_false(was_there);
     assert_int_equal(progress, fixture->size);
-    assert_succeeds(ciphertext_cache_fetch(command, fixture->record, NULL, NULL, &was_there, &err));
+    assert_succeeds(
+        ciphertext_cache_fetch(command, fixture->record, NULL, NULL, NULL, &was_there, &err));
     assert_true(was_there);
-    assert_succeeds(ciphertext_cache_fetch(command, fixture->record, NULL, NULL, NULL, &err));
+    assert_succeeds(ciphertext_cache_fetch(command, fixture->record, NULL, NULL, NULL, NULL, &err));
     assert_opens_soundly(fixture);
     assert_int_equal(fake_image_service_downloads(fixture->images), 1);
 }
@@ -240,7 +241,7 @@ static void a_fetch_goes_on_where_another_process_ended(void **state)
     struct error err = ERROR_INIT;
 
     leave_download(fixture);
-    assert_succeeds(ciphertext_cache_fetch(command, fixture->record, NULL, NULL, NULL, &err));
+    assert_succeeds(ciphertext_cache_fetch(command, fixture->record, NULL, NULL, NULL, NULL, &err));
     assert_int_equal(fake_image_service_bytes(fixture->images), fixture->size);
 }
 
@@ -257,7 +258,7 @@ static void what_a_cache_was_not_opened_for_is_refused(void **state)
     struct error err = ERROR_INIT;
 
     assert_fails(ERROR_UNAVAILABLE,
-                 ciphertext_cache_fetch(command, fixture->record, NULL, NULL, NULL, &err));
+                 ciphertext_cache_fetch(command, fixture->record, NULL, NULL, NULL, NULL, &err));
     assert_fails(ERROR_INVALID,
                  ciphertext_cache_open(command, fixture->record, NULL, NULL, &source, &err));
     assert_fails(ERROR_INVALID,
@@ -265,7 +266,7 @@ static void what_a_cache_was_not_opened_for_is_refused(void **state)
                                          memory_sink_new(&seen, NULL), NULL, &source, &err));
     assert_int_equal(seen.frees, 1);
     assert_fails(ERROR_READ_ONLY,
-                 ciphertext_cache_fetch(observer, fixture->record, NULL, NULL, NULL, &err));
+                 ciphertext_cache_fetch(observer, fixture->record, NULL, NULL, NULL, NULL, &err));
     assert_fails(ERROR_READ_ONLY, ciphertext_cache_evict(observer, IMAGE_ID, &removed, &err));
     assert_fails(ERROR_READ_ONLY, ciphertext_cache_prune(observer, NULL, &removed, &err));
     assert_null(source);
@@ -289,7 +290,7 @@ static void *run_fetch(void *argument)
 {
     struct worker *worker = argument;
 
-    worker->result = ciphertext_cache_fetch(worker->cache, worker->fixture->record, NULL,
+    worker->result = ciphertext_cache_fetch(worker->cache, worker->fixture->record, NULL, NULL,
                                             worker->cancel, NULL, &worker->err);
     return NULL;
 }
@@ -400,7 +401,7 @@ static void who_waits_goes_on_with_what_a_killed_process_left(void **state)
     if (child == 0) {
         struct ciphertext_cache *command = open_beside(fixture, CACHE_COMMAND, fixture->images);
 
-        _exit(ciphertext_cache_fetch(command, fixture->record, NULL, NULL, NULL, &err) == 0);
+        _exit(ciphertext_cache_fetch(command, fixture->record, NULL, NULL, NULL, NULL, &err) == 0);
     }
     while (bytes_under_way(fixture) < MIB / 2)
         pause_ms(1);

@@ -449,6 +449,93 @@ static void prune_tells_a_refusal_by_its_exit_code(void **state)
     assert_int_equal(cached_images_count(test, "objects"), 2);
 }
 
+/* Whose images are other ones: none of ours is known there. */
+static struct program_run *prune_by_another_cloud(const struct cached_images *test,
+                                                  const char *option)
+{
+    CLEANUP(memory_free) char *cloud = NULL;
+
+    (void)mkdirat(temp_dir_fd(test->dir), "elsewhere", 0700);
+    assert_true(asprintf(&cloud, "local:%s/elsewhere", temp_dir_path(test->dir)) > 0);
+    return RUN_CACHE(test, "prune", "--cloud", cloud, option);
+}
+
+static void another_cloud_does_not_empty_the_cache(void **state)
+{
+    const struct cached_images *test = *state;
+    CLEANUP(program_run_free) struct program_run *refused = NULL;
+    CLEANUP(program_run_free) struct program_run *forced = NULL;
+
+    fill(test);
+    refused = prune_by_another_cloud(test, "--json");
+    assert_exit(refused, EXIT_CODE_DENIED);
+    assert_string_equal(refused->output, "");
+    assert_non_null(strstr(refused->errors, "elsewhere"));
+    assert_non_null(strstr(refused->errors, "--any-cloud"));
+    assert_int_equal(cached_images_count(test, "objects"), 2);
+    forced = prune_by_another_cloud(test, "--any-cloud");
+    assert_exit(forced, EXIT_CODE_OK);
+    assert_int_equal(cached_images_count(test, "objects"), 0);
+}
+
+static void another_project_does_not_empty_the_cache(void **state)
+{
+    static const char identity[] = "{\"project_id\": \"another\"}";
+    const struct cached_images *test = *state;
+    CLEANUP(program_run_free) struct program_run *run = NULL;
+
+    fill(test);
+    temp_dir_write(test->dir, "cloud/identity.json", identity, sizeof identity - 1);
+    cached_images_remove(test, OTHER_ID);
+    run = RUN_CLOUD_CACHE(test, "prune");
+    assert_exit(run, EXIT_CODE_DENIED);
+    assert_non_null(strstr(run->errors, "project another"));
+    assert_int_equal(cached_images_count(test, "objects"), 2);
+}
+
+static void a_cache_that_does_not_tell_its_cloud_is_not_pruned_by_any(void **state)
+{
+    static const char *const damaged[] = {"", "glancefs-cloud 2\nlocal:/x\n", "local:/x\n"};
+    const struct cached_images *test = *state;
+
+    fill(test);
+    cached_images_remove(test, OTHER_ID);
+    for (size_t i = 0; i <= ELEMENTS_OF(damaged); i++) {
+        CLEANUP(program_run_free) struct program_run *run = NULL;
+
+        if (i < ELEMENTS_OF(damaged))
+            temp_dir_write(test->dir, "cache/cloud", damaged[i], strlen(damaged[i]));
+        else
+            assert_int_equal(unlinkat(temp_dir_fd(test->dir), "cache/cloud", 0), 0);
+        run = RUN_CLOUD_CACHE(test, "prune");
+        assert_exit(run, EXIT_CODE_DENIED);
+        assert_non_null(strstr(run->errors, "does not say"));
+        assert_int_equal(cached_images_count(test, "objects"), 2);
+    }
+    /* Whoever fetches next says it again. */
+    program_run_free(RUN_FETCH(test, IMAGE_ID));
+    program_run_free(RUN_CLOUD_CACHE(test, "prune"));
+    assert_int_equal(cached_images_count(test, "objects"), 1);
+}
+
+/* A command that uses a cache does not make it its own. */
+static void fetching_from_another_cloud_leaves_the_cache_its_own(void **state)
+{
+    const struct cached_images *test = *state;
+    CLEANUP(memory_free) char *cloud = NULL;
+    CLEANUP(memory_free) char *before = NULL;
+    CLEANUP(memory_free) char *after = NULL;
+
+    fill(test);
+    before = (char *)temp_dir_read(test->dir, "cache/cloud", NULL);
+    assert_int_equal(mkdirat(temp_dir_fd(test->dir), "elsewhere", 0700), 0);
+    assert_true(asprintf(&cloud, "local:%s/elsewhere", temp_dir_path(test->dir)) > 0);
+    program_run_free(
+        RUN(test->dir, NULL, "fetch", "--cloud", cloud, "--cache", test->cache, IMAGE_ID));
+    after = (char *)temp_dir_read(test->dir, "cache/cloud", NULL);
+    assert_string_equal(after, before);
+}
+
 /* --- arguments --- */
 
 static void bad_arguments_are_usage_errors(void **state)
@@ -532,6 +619,10 @@ int main(void)
         cache_test(a_download_just_begun_is_not_taken_for_other_bytes),
         cache_test(prune_changes_nothing_while_the_service_is_out),
         cache_test(prune_tells_a_refusal_by_its_exit_code),
+        cache_test(another_cloud_does_not_empty_the_cache),
+        cache_test(another_project_does_not_empty_the_cache),
+        cache_test(a_cache_that_does_not_tell_its_cloud_is_not_pruned_by_any),
+        cache_test(fetching_from_another_cloud_leaves_the_cache_its_own),
         cache_test(bad_arguments_are_usage_errors),
         cache_test(an_absent_cache_is_told_not_made),
         cache_test(help_explains_the_subcommands),

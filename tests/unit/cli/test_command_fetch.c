@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/file_source.h"
 #include "cached_images.h"
 #include "cli/command.h"
 #include "support/delay.h"
 #include "support/testing.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #define ABSENT_ID "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
 
@@ -165,6 +169,115 @@ static void bytes_that_do_not_match_are_not_kept(void **state)
     assert_int_equal(cached_images_count(test, "partial"), 0);
 }
 
+/* --- whose it is, and who signed it --- */
+
+static void run_as(const struct cached_images *test, const char *project)
+{
+    char identity[64];
+    const int size = snprintf(identity, sizeof identity, "{\"project_id\": \"%s\"}", project);
+
+    temp_dir_write(test->dir, "cloud/identity.json", identity, (size_t)size);
+}
+
+static struct program_run *fetch_with(const struct cached_images *test, const char *options)
+{
+    CLEANUP(memory_free) char *config = temp_dir_join(test->dir, "conf");
+
+    temp_dir_write(test->dir, "conf", options, strlen(options));
+    return RUN_FETCH(test, "--config", config, IMAGE_ID);
+}
+
+static void another_projects_image_is_refused(void **state)
+{
+    const struct cached_images *test = *state;
+    CLEANUP(program_run_free) struct program_run *named = NULL;
+
+    cached_images_add(test, IMAGE_ID, DATA, NULL);
+    cached_images_alter(test, IMAGE_ID, "{\"owner\":\"theirs\"}");
+    run_as(test, "ours");
+    assert_refused(test, EXIT_CODE_DENIED, "belongs to project theirs");
+    named = fetch_with(test, "foreign_owners = theirs\n");
+    assert_exit(named, EXIT_CODE_OK);
+    assert_cached(test, IMAGE_ID, DATA);
+}
+
+#define CERTIFICATE_ID "cccccccc-bbbb-4ccc-8ddd-eeeeeeeeeeee"
+
+static char *read_vector(const char *name)
+{
+    CLEANUP(memory_free) char *path = NULL;
+    char *text = NULL;
+    struct error err = ERROR_INIT;
+    size_t size;
+
+    assert_true(asprintf(&path, TEST_VECTORS "/signatures/%s", name) > 0);
+    assert_succeeds(file_read_all(AT_FDCWD, path, 65536, &text, &size, &err));
+    return text;
+}
+
+/* The image is what the vectors' signatures are of. */
+static void add_signed(const struct cached_images *test)
+{
+    CLEANUP(memory_free) char *certificate = read_vector("rsa.pem");
+    CLEANUP(memory_free) char *base64 = read_vector("rsa.sha256.sig");
+    CLEANUP(memory_free) char *members = NULL;
+    CLEANUP(program_run_free)
+    struct program_run *run = RUN(test->dir, NULL, "images", "add", "--cloud", test->cloud, "--id",
+                                  IMAGE_ID, TEST_VECTORS "/signatures/message.bin");
+
+    assert_exit(run, EXIT_CODE_OK);
+    assert_true(asprintf(&members,
+                         "{\"img_signature\":\"%.*s\",\"img_signature_hash_method\":\"SHA-256\","
+                         "\"img_signature_key_type\":\"RSA-PSS\","
+                         "\"img_signature_certificate_uuid\":\"" CERTIFICATE_ID "\"}",
+                         (int)strcspn(base64, "\n"), base64) > 0);
+    cached_images_alter(test, IMAGE_ID, members);
+    (void)mkdirat(temp_dir_fd(test->dir), "cloud/secrets", 0700);
+    temp_dir_write(test->dir, "cloud/secrets/" CERTIFICATE_ID ".payload", certificate,
+                   strlen(certificate));
+}
+
+static void a_signature_is_proven_where_it_is_asked_for(void **state)
+{
+    const struct cached_images *test = *state;
+    CLEANUP(program_run_free) struct program_run *run = NULL;
+
+    add_signed(test);
+    run = fetch_with(test, "signature = required\n"
+                           "trusted_certificates = " TEST_VECTORS "/signatures/bundle.pem\n");
+    assert_exit(run, EXIT_CODE_OK);
+    assert_int_equal(cached_images_count(test, "objects"), 1);
+}
+
+static void an_image_with_a_wrong_signature_is_not_kept(void **state)
+{
+    const struct cached_images *test = *state;
+    CLEANUP(program_run_free) struct program_run *run = NULL;
+    CLEANUP(program_run_free) struct program_run *unasked = NULL;
+
+    add_signed(test);
+    cached_images_alter(test, IMAGE_ID, "{\"img_signature_hash_method\":\"SHA-512\"}");
+    run = fetch_with(test, "signature = if-present\n");
+    assert_exit(run, EXIT_CODE_CORRUPT);
+    assert_non_null(strstr(run->errors, "signature"));
+    assert_int_equal(cached_images_count(test, "objects"), 0);
+    assert_int_equal(cached_images_count(test, "partial"), 0);
+    unasked = fetch_with(test, "");
+    assert_exit(unasked, EXIT_CODE_OK);
+}
+
+static void an_unsigned_image_is_refused_where_it_must_be_signed(void **state)
+{
+    const struct cached_images *test = *state;
+    CLEANUP(program_run_free) struct program_run *run = NULL;
+
+    cached_images_add(test, IMAGE_ID, DATA, NULL);
+    run = fetch_with(test, "signature = required\n"
+                           "trusted_certificates = " TEST_VECTORS "/signatures/bundle.pem\n");
+    assert_exit(run, EXIT_CODE_DENIED);
+    assert_int_equal(cached_images_count(test, "objects"), 0);
+}
+
 /* --- interrupted --- */
 
 static void what_came_is_kept_and_resumed(void **state)
@@ -258,6 +371,10 @@ int main(void)
         fetch_test(what_is_not_active_is_refused),
         fetch_test(a_service_in_trouble_is_told),
         fetch_test(bytes_that_do_not_match_are_not_kept),
+        fetch_test(another_projects_image_is_refused),
+        fetch_test(a_signature_is_proven_where_it_is_asked_for),
+        fetch_test(an_image_with_a_wrong_signature_is_not_kept),
+        fetch_test(an_unsigned_image_is_refused_where_it_must_be_signed),
         fetch_test(what_came_is_kept_and_resumed),
         fetch_test(bad_arguments_are_usage_errors),
         fetch_test(help_explains_it),

@@ -141,6 +141,7 @@ static void overrides_count_whatever_the_catalog_says(void **state)
     assert_succeeds(token_read(&response, credentials, 0, &token, &err));
     assert_string_equal(token->image_url, "https://glance.example.org");
     assert_string_equal(token->identity.place, "https://glance.example.org");
+    assert_string_equal(token->identity.image_url, "https://glance.example.org");
     assert_string_equal(token->key_manager_url, "http://127.0.0.1:15002");
 }
 
