@@ -82,6 +82,8 @@ struct config {
     unsigned staging_ttl_seconds; /* how long an unsealed staging may lie idle */
     uint64_t max_memory_bytes;    /* the arena */
     unsigned max_streams;         /* open files at a time */
+    unsigned max_downloads;       /* images at a time, 1 to 1024 */
+    unsigned max_uploads;         /* the same, 1 to 64 */
     unsigned authorise_ttl_seconds;
     unsigned record_ttl_seconds;
     char *foreign_owners; /* comma-separated project ids; NULL for none */

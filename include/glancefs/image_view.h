@@ -62,6 +62,7 @@ struct image_index_parts {
     const struct identity *identity;
     struct ciphertext_cache *cache;
     struct secure_arena *arena;
+    struct stream_limit *streams;        /* for `max_streams`; shared with the write index */
     struct consumer_registry *consumers; /* asked only when the configuration says consumers=on */
     struct write_index *writes;          /* these two only for status; may be NULL, */
     struct upload_staging *uploads;      /* then nothing is ever uploaded */
@@ -130,7 +131,8 @@ struct read_stream;
  * Errors of image_index_lookup, and: ERROR_DENIED: the image belongs to another project, or the
  * key manager refused. ERROR_NO_KEY, ERROR_KEY_REJECTED: see key_manager.h. ERROR_CORRUPT: damaged,
  * wrong passphrase, or not of its declared size. ERROR_NO_SPACE: the cache's disk is full.
- * ERROR_EXHAUSTED: locked memory is used up (EAGAIN), or `max_streams` images are open (EMFILE).
+ * ERROR_EXHAUSTED: locked memory is used up, or `max_downloads` run and none ended in time (EAGAIN),
+ * or `max_streams` files are open (EMFILE).
  * ERROR_UNSUPPORTED: verify=stream, and the image is compressed and declares no size.
  */
 int image_index_open(struct image_index *index, const char *id, struct cancel *cancel,
@@ -217,6 +219,8 @@ DEFINE_CLEANUP(struct read_stream, read_stream_close)
  *                              `downloads`: [{image, done_bytes, total_bytes}] under way, be it in
  *                              another process; `total_bytes` is null while it is not known
  *     memory                   {capacity_bytes, used_bytes, peak_bytes} of the locked arena
+ *     limits                   {streams, downloads, uploads}, each {limit, used} and the latter two
+ *                              {waiting}: max_streams, max_downloads, max_uploads; see struct limit_use
  *     streams                  [{image, position, size, verified}] open now; `size` is null while it is
  *                              not known
  *     verifications            [{image, done_bytes, total_bytes}] of ciphertext, in progress

@@ -41,6 +41,9 @@ bool secure_arena_contains(const struct secure_arena *arena, const void *memory)
 /** Usable size of an allocation, in bytes (a multiple of the page size). */
 size_t secure_arena_allocation_size(const struct secure_arena *arena, const void *memory);
 
+/** Fails with ERROR_EXHAUSTED: `arena` had no room. The message names the option that gives it more. */
+int secure_arena_refuse(const struct secure_arena *arena, struct error *err);
+
 /** Bytes the arena can hold; bytes in use now; most bytes ever in use. */
 size_t secure_arena_capacity(const struct secure_arena *arena);
 size_t secure_arena_used(const struct secure_arena *arena);

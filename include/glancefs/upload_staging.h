@@ -21,6 +21,7 @@
 #include "glancefs/consumer_registry.h"
 #include "glancefs/error.h"
 #include "glancefs/image_service.h"
+#include "glancefs/limit_use.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -65,6 +66,7 @@ struct upload_staging_parts {
     const char *signing_certificate;         /* id, in the key manager, of the key's certificate */
     unsigned first_retry_ms; /* delay after a first failure, doubled up to last_retry_ms; */
     unsigned last_retry_ms;  /* with jitter */
+    unsigned max_uploads;    /* of the background worker at a time, 1 to 64 */
 
     /** May be NULL. Told how an upload of the background worker ended, by a thread of the worker:
      *  `err` is NULL when the image is active, else it says why it was refused for good. */
@@ -124,6 +126,10 @@ DEFINE_CLEANUP(struct staged_upload, staged_upload_free)
  *  there is none of our cloud and project. Never waits long. */
 int upload_staging_query(struct upload_staging *staging, const char *id, struct upload_info *ret,
                          struct error *err);
+
+/** What the background worker does now, against `max_uploads`; all zeros before its start. `waiting`
+ *  counts those that could be sent at once, not those whose next attempt is later. Any thread. */
+void upload_staging_use(struct upload_staging *staging, struct limit_use *ret);
 
 /** All sealed uploads of our cloud and project, oldest first; caller frees *ret with free(3). */
 int upload_staging_list(struct upload_staging *staging, struct upload_info **ret, size_t *ret_count,

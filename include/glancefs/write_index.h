@@ -96,6 +96,7 @@ struct write_index_parts {
     const struct identity *identity;
     struct upload_staging *staging;
     struct secure_arena *arena;
+    struct stream_limit *streams; /* for `max_streams`; NULL: no limit */
     /**
      * Called when a seal that nobody waits for (by close, or its caller was interrupted) has
      * ended: `err` is NULL, or says why it failed or was refused. By a thread of the index or the

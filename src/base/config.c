@@ -20,6 +20,8 @@
 #define OPENSTACK_NAME "openstack"
 #define MAXIMUM_TIMEOUT_SECONDS 86400U
 #define MAXIMUM_RETRIES 10U
+#define MAXIMUM_DOWNLOADS 1024U
+#define MAXIMUM_UPLOADS 64U
 
 /* Options that mount(8), mount.fuse3 and fstab add for themselves, and those that always hold
  * anyway. */
@@ -339,10 +341,23 @@ static int check_signatures(const struct config *config, struct error *err)
     return 0;
 }
 
+static int check_numbers(const struct config *config, struct error *err)
+{
+    if (config->threads < 1 || config->threads > 4)
+        return error_set(err, ERROR_INVALID, "threads must be 1 to 4, not %u", config->threads);
+    if (config->max_streams < 1)
+        return error_set(err, ERROR_INVALID, "max_streams must be at least 1");
+    if (config->max_downloads < 1 || config->max_downloads > MAXIMUM_DOWNLOADS)
+        return error_set(err, ERROR_INVALID, "max_downloads must be 1 to %u", MAXIMUM_DOWNLOADS);
+    if (config->max_uploads < 1 || config->max_uploads > MAXIMUM_UPLOADS)
+        return error_set(err, ERROR_INVALID, "max_uploads must be 1 to %u", MAXIMUM_UPLOADS);
+    return 0;
+}
+
 int config_validate(struct config *config, struct error *err)
 {
     if (complete_cloud(config, err) < 0 || check_network(&config->openstack, err) < 0 ||
-        check_signatures(config, err) < 0)
+        check_signatures(config, err) < 0 || check_numbers(config, err) < 0)
         return -1;
     if (config->cloud != NULL && !is_cloud_name(config->cloud))
         return error_set(err, ERROR_INVALID,
@@ -353,10 +368,6 @@ int config_validate(struct config *config, struct error *err)
     if (config->allow_other && !config->uid_set && !config->gid_set)
         return error_set(err, ERROR_INVALID,
                          "allow_other needs uid or gid: say whom the files belong to");
-    if (config->threads < 1 || config->threads > 4)
-        return error_set(err, ERROR_INVALID, "threads must be 1 to 4, not %u", config->threads);
-    if (config->max_streams < 1)
-        return error_set(err, ERROR_INVALID, "max_streams must be at least 1");
     if (config->write_window_bytes < 1 * MIB || config->write_window_bytes > 64 * MIB)
         return error_set(err, ERROR_INVALID, "write_window must be 1M to 64M");
     if (config->max_memory_bytes < SECURE_ARENA_MINIMUM_BYTES)

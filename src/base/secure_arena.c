@@ -89,6 +89,14 @@ int secure_arena_new(size_t capacity, struct secure_arena **ret, struct error *e
     return 0;
 }
 
+int secure_arena_refuse(const struct secure_arena *arena, struct error *err)
+{
+    return error_set(err, ERROR_EXHAUSTED,
+                     "locked memory is used up: %zu MiB (max_memory, or what RLIMIT_MEMLOCK "
+                     "leaves of it)",
+                     secure_arena_capacity(arena) >> 20);
+}
+
 void secure_arena_free(struct secure_arena *arena)
 {
     if (arena == NULL)

@@ -24,8 +24,7 @@ int secure_buffer_new(struct secure_arena *arena, size_t capacity, struct secure
     buffer->data = secure_arena_allocate(arena, capacity == 0 ? 1 : capacity);
     if (buffer->data == NULL) {
         free(buffer);
-        return error_set(err, ERROR_EXHAUSTED, "locked memory is used up (max_memory is %zu MiB)",
-                         secure_arena_capacity(arena) >> 20);
+        return secure_arena_refuse(arena, err);
     }
     *ret = buffer;
     return 0;

@@ -37,6 +37,7 @@ struct upload_staging {
     struct image_service *images;
     unsigned first_retry_ms;
     unsigned last_retry_ms;
+    unsigned max_uploads;
     void (*on_end)(void *context, const char *image_id, const struct error *err);
     void *on_end_context;
     struct upload_worker *worker; /* NULL until the start */
@@ -213,6 +214,7 @@ int upload_staging_new(const struct upload_staging_parts *parts, struct upload_s
     staging->images = parts->images;
     staging->first_retry_ms = parts->first_retry_ms;
     staging->last_retry_ms = parts->last_retry_ms;
+    staging->max_uploads = parts->max_uploads;
     staging->on_end = parts->on_end;
     staging->on_end_context = parts->on_end_context;
     if (cancel_new(&staging->stop, err) < 0 ||
@@ -267,9 +269,17 @@ int upload_staging_start(struct upload_staging *staging, struct error *err)
                                               .tidy = sweep_consumers,
                                               .context = staging,
                                               .first_retry_ms = staging->first_retry_ms,
-                                              .last_retry_ms = staging->last_retry_ms};
+                                              .last_retry_ms = staging->last_retry_ms,
+                                              .threads = staging->max_uploads};
 
     return upload_worker_new(&parts, &staging->worker, err);
+}
+
+void upload_staging_use(struct upload_staging *staging, struct limit_use *ret)
+{
+    *ret = (struct limit_use){.limit = 0};
+    if (staging->worker != NULL)
+        upload_worker_use(staging->worker, ret);
 }
 
 void upload_staging_free(struct upload_staging *staging)

@@ -9,9 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Images at a time. */
-#define THREADS 2
-
 /* One image that is to be sent. */
 struct entry {
     char id[UUID_TEXT_BYTES];
@@ -32,7 +29,7 @@ struct upload_worker {
     struct upload_worker_parts parts;
     struct worker_pool *pool;
     struct cancel *stop;
-    struct loop loops[THREADS];
+    struct loop loops[UPLOAD_WORKER_THREADS]; /* as many as parts.threads are used */
     struct monitor monitor; /* guards what follows; never held during an attempt or a listing */
     struct entry *entries;
     uint64_t next_listing_ns;
@@ -177,9 +174,9 @@ static void loop(struct job *job)
 static int start(struct upload_worker *worker, struct error *err)
 {
     if (cancel_new(&worker->stop, err) < 0 ||
-        worker_pool_new("upload", THREADS, &worker->pool, err) < 0)
+        worker_pool_new("upload", worker->parts.threads, &worker->pool, err) < 0)
         return -1;
-    for (size_t i = 0; i < THREADS; i++) {
+    for (size_t i = 0; i < worker->parts.threads; i++) {
         worker->loops[i] = (struct loop){.job.run = loop, .worker = worker};
         if (worker_pool_submit(worker->pool, &worker->loops[i].job, err) < 0)
             return -1;
@@ -218,6 +215,19 @@ void upload_worker_add(struct upload_worker *worker, const char *id)
         entry->again = entry->running;
     }
     monitor_changed(&worker->monitor);
+    monitor_unlock(&worker->monitor);
+}
+
+void upload_worker_use(struct upload_worker *worker, struct limit_use *ret)
+{
+    const uint64_t now_ns = clock_monotonic_ns();
+
+    *ret = (struct limit_use){.limit = worker->parts.threads};
+    monitor_lock(&worker->monitor);
+    for (const struct entry *entry = worker->entries; entry != NULL; entry = entry->next) {
+        ret->used += entry->running;
+        ret->waiting += !entry->running && entry->due_ns <= now_ns;
+    }
     monitor_unlock(&worker->monitor);
 }
 

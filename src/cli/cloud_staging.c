@@ -105,6 +105,7 @@ int cloud_staging_open(const struct config *config, const char *cache,
                                          .images = cloud->images,
                                          .first_retry_ms = CLOUD_STAGING_FIRST_RETRY_MS,
                                          .last_retry_ms = CLOUD_STAGING_LAST_RETRY_MS,
+                                         .max_uploads = config->max_uploads,
                                          .on_end = log_end};
 
     if (staging == NULL)

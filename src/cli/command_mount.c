@@ -12,6 +12,7 @@
 #include "fuse/mount.h"
 #include "glancefs/ciphertext_cache.h"
 #include "glancefs/image_view.h"
+#include "glancefs/stream_limit.h"
 #include "glancefs/write_index.h"
 
 #define COMMAND "mount"
@@ -21,6 +22,7 @@ struct layers {
     struct session *session;
     struct ciphertext_cache *cache;
     struct cloud_staging *staging;
+    struct stream_limit *streams;
     struct write_index *writes;
     struct image_index *index;
     struct mount_access *access;
@@ -51,6 +53,12 @@ static void log_notice(void *context, const char *text)
     log_warning("%s", text);
 }
 
+/* A request's time is also what a download may wait for its turn: callers are prepared for it. */
+static uint64_t download_wait_ms(const struct config *config)
+{
+    return (uint64_t)config->openstack.request_timeout_seconds * 1000;
+}
+
 static int build_layers(const struct mount_options *options, struct layers *layers,
                         struct error *err)
 {
@@ -65,10 +73,13 @@ static int build_layers(const struct mount_options *options, struct layers *laye
                                                  .arena = layers->session->arena,
                                                  .require_hash = config->require_hash,
                                                  .limits = config->cache_limits,
+                                                 .max_downloads = config->max_downloads,
+                                                 .download_wait_ms = download_wait_ms(config),
                                                  .notice = log_notice};
     if (ciphertext_cache_new(&cache, &layers->cache, err) < 0 ||
         cloud_staging_open(config, config->cache, layers->cache, layers->session, &layers->staging,
-                           err) < 0)
+                           err) < 0 ||
+        stream_limit_new(config->max_streams, &layers->streams, err) < 0)
         return -1;
     cache_cloud_take_over(layers->cache, config, &layers->staging->identity);
     const struct write_index_parts writes = {.config = config,
@@ -77,6 +88,7 @@ static int build_layers(const struct mount_options *options, struct layers *laye
                                              .identity = &layers->staging->identity,
                                              .staging = layers->staging->staging,
                                              .arena = layers->session->arena,
+                                             .streams = layers->streams,
                                              .on_seal = log_seal,
                                              .on_seal_context = options->config};
     if (write_index_new(&writes, &layers->writes, err) < 0)
@@ -88,6 +100,7 @@ static int build_layers(const struct mount_options *options, struct layers *laye
                                             .identity = &layers->staging->identity,
                                             .cache = layers->cache,
                                             .arena = layers->session->arena,
+                                            .streams = layers->streams,
                                             .consumers = layers->staging->consumers,
                                             .writes = layers->writes,
                                             .uploads = layers->staging->staging,
@@ -135,6 +148,7 @@ static void tear_down_layers(struct layers *layers)
     mount_access_free(layers->access);
     image_index_free(layers->index);
     write_index_free(layers->writes);
+    stream_limit_free(layers->streams);
     cloud_staging_free(layers->staging);
     ciphertext_cache_free(layers->cache);
     session_free(layers->session);

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 
 int written_file_make_entry(struct filesystem *filesystem, const struct write_attributes *file,
                             struct fuse_entry_param *ret, struct error *err)
@@ -280,7 +281,10 @@ static int work_read(struct request *request, struct error *err)
 {
     request->buffer = request_buffers_take(request->filesystem->buffers);
     if (request->buffer == NULL)
-        return error_set(err, ERROR_EXHAUSTED, "no locked memory is left to read into");
+        return error_set(err, ERROR_EXHAUSTED,
+                         "locked memory is used up: none is left to read into (max_memory, "
+                         "%" PRIu64 " MiB)",
+                         request->filesystem->config->max_memory_bytes / MIB);
     request->used = request->size;
     return write_stream_read(stream_of(request), request->buffer, request->size, request->offset,
                              request->cancel, &request->found.size, err);

@@ -59,8 +59,8 @@ int image_index_new(const struct image_index_parts *parts, struct image_index **
                                                    .authorise_ttl_seconds =
                                                        config->authorise_ttl_seconds};
     if (attribute_cache_new(config->record_ttl_seconds, &index->attributes, err) < 0 ||
-        stream_registry_new(config->max_streams, &index->counters, parts->arena, &index->streams,
-                            err) < 0 ||
+        stream_registry_new(parts->streams, &index->counters, parts->arena, &index->streams, err) <
+            0 ||
         verified_images_new(&verified, &index->verified, err) < 0 ||
         cancel_new(&index->no_wait, err) < 0 ||
         record_refresh_new(ask_for_record, index, &index->refresh, err) < 0)
@@ -571,6 +571,7 @@ static struct status_subject subject_of(struct image_index *index)
                                    .streams = index->streams,
                                    .verified = index->verified,
                                    .counters = &index->counters,
+                                   .stream_limit = index->parts.streams,
                                    .writes = index->parts.writes,
                                    .uploads = index->parts.uploads,
                                    .sandbox = index->parts.sandbox,

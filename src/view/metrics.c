@@ -122,6 +122,26 @@ static void add_memory(struct metric_text *text, const struct secure_arena *aren
                       secure_arena_capacity(arena));
 }
 
+/* --- limits --- */
+
+static void add_limits(struct metric_text *text, const struct status_subject *subject)
+{
+    struct status_limits limits;
+
+    status_limits_get(subject, &limits);
+    metric_text_begin(text, METRIC_GAUGE, "limit", "", "What a limit allows (max_...)");
+    metric_text_sample(text, "limit", "resource", "streams", limits.streams.limit);
+    metric_text_sample(text, "limit", "resource", "downloads", limits.downloads.limit);
+    metric_text_sample(text, "limit", "resource", "uploads", limits.uploads.limit);
+    metric_text_begin(text, METRIC_GAUGE, "limit_used", "", "What is used of it");
+    metric_text_sample(text, "limit_used", "resource", "streams", limits.streams.used);
+    metric_text_sample(text, "limit_used", "resource", "downloads", limits.downloads.used);
+    metric_text_sample(text, "limit_used", "resource", "uploads", limits.uploads.used);
+    metric_text_begin(text, METRIC_GAUGE, "limit_waiting", "", "What waits for its turn");
+    metric_text_sample(text, "limit_waiting", "resource", "downloads", limits.downloads.waiting);
+    metric_text_sample(text, "limit_waiting", "resource", "uploads", limits.uploads.waiting);
+}
+
 /* --- the cache --- */
 
 static void add_cache(struct metric_text *text, struct ciphertext_cache *cache)
@@ -195,6 +215,7 @@ int metrics_text(const struct status_subject *subject, char **ret, struct error 
     add_counters(&text, subject);
     add_stages(&text, subject);
     add_memory(&text, subject->arena);
+    add_limits(&text, subject);
     add_cache(&text, subject->cache);
     add_uploads(&text, subject);
     return metric_text_finish(&text, ret, err);

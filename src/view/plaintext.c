@@ -48,6 +48,7 @@ struct direct {
     struct byte_source *source;
     struct byte_source *ciphertext; /* what `source` reads; borrowed from it */
     struct reply_buffers *buffers;
+    const struct secure_arena *arena; /* theirs */
 };
 
 static int direct_get(struct plaintext *plaintext, uint64_t offset, size_t size,
@@ -65,7 +66,7 @@ static int direct_get(struct plaintext *plaintext, uint64_t offset, size_t size,
         size = (size_t)(plaintext->size - offset);
     buffer = reply_buffers_take(direct->buffers);
     if (buffer == NULL)
-        return error_set(err, ERROR_EXHAUSTED, "locked memory is used up (max_memory)");
+        return secure_arena_refuse(direct->arena, err);
     result = byte_source_pread(direct->source, buffer, size, offset, cancel, &got, err);
     if (result == 0 && got < size)
         result = ended_early(offset + got, plaintext->size, err);
@@ -99,7 +100,8 @@ static void direct_free(struct plaintext *plaintext)
 }
 
 static int direct_new(struct byte_source *source, uint64_t size, struct byte_source *ciphertext,
-                      struct reply_buffers *buffers, struct plaintext **ret, struct error *err)
+                      struct reply_buffers *buffers, const struct secure_arena *arena,
+                      struct plaintext **ret, struct error *err)
 {
     static const struct plaintext_ops ops = {.get = direct_get,
                                              .put = direct_put,
@@ -116,6 +118,7 @@ static int direct_new(struct byte_source *source, uint64_t size, struct byte_sou
     direct->source = source;
     direct->ciphertext = ciphertext;
     direct->buffers = buffers;
+    direct->arena = arena;
     *ret = &direct->plaintext;
     return 0;
 }
@@ -184,5 +187,5 @@ int plaintext_new(struct byte_source *source, uint64_t size, struct byte_source 
 {
     if (byte_source_is_forward_only(source))
         return forward_new(source, size, arena, ret, err);
-    return direct_new(source, size, ciphertext, buffers, ret, err);
+    return direct_new(source, size, ciphertext, buffers, arena, ret, err);
 }

@@ -13,7 +13,7 @@ int plaintext_ring_prepare(struct plaintext_ring *ring, struct error *err)
     if (ring->memory == NULL)
         ring->memory = secure_arena_allocate(ring->arena, ring->capacity);
     if (ring->memory == NULL)
-        return error_set(err, ERROR_EXHAUSTED, "locked memory is used up (max_memory)");
+        return secure_arena_refuse(ring->arena, err);
     return 0;
 }
 

@@ -127,6 +127,38 @@ static struct json_object *memory_object(const struct secure_arena *arena)
     return object;
 }
 
+static struct json_object *limit_object(const struct limit_use *use, bool has_line)
+{
+    struct json_object *object = json_object_new_object();
+
+    add_number(object, "limit", use->limit);
+    add_number(object, "used", use->used);
+    if (has_line)
+        add_number(object, "waiting", use->waiting);
+    return object;
+}
+
+static struct json_object *limits_object(const struct status_subject *subject)
+{
+    struct json_object *object = json_object_new_object();
+    struct status_limits limits;
+
+    status_limits_get(subject, &limits);
+    add(object, "streams", limit_object(&limits.streams, false));
+    add(object, "downloads", limit_object(&limits.downloads, true));
+    add(object, "uploads", limit_object(&limits.uploads, true));
+    return object;
+}
+
+void status_limits_get(const struct status_subject *subject, struct status_limits *ret)
+{
+    stream_limit_use(subject->stream_limit, &ret->streams);
+    ciphertext_cache_download_use(subject->cache, &ret->downloads);
+    ret->uploads = (struct limit_use){.limit = 0};
+    if (subject->uploads != NULL)
+        upload_staging_use(subject->uploads, &ret->uploads);
+}
+
 static void add_stream(void *context, const struct stream_entry *entry)
 {
     struct json_object *object = json_object_new_object();
@@ -260,6 +292,7 @@ static struct json_object *status_object(const struct status_subject *subject)
     add(object, "sandbox", sandbox_object(subject->sandbox, subject->codecs));
     add(object, "cache", cache_object(subject->cache));
     add(object, "memory", memory_object(subject->arena));
+    add(object, "limits", limits_object(subject));
     add(object, "streams", streams);
     add(object, "verifications", verifications);
     add(object, "uploads", uploads_array(subject));

@@ -14,6 +14,7 @@
 #include "glancefs/sandbox_state.h"
 #include "glancefs/secure_arena.h"
 #include "glancefs/service_counters.h"
+#include "glancefs/stream_limit.h"
 #include "glancefs/upload_staging.h"
 #include "glancefs/write_index.h"
 #include "view/stream_registry.h"
@@ -32,12 +33,23 @@ struct status_subject {
     struct stream_registry *streams;
     struct verified_images *verified;
     struct view_counters *counters;
+    const struct stream_limit *stream_limit;
     struct write_index *writes;              /* may be NULL, as the next */
     struct upload_staging *uploads;          /* its disk is read */
     const struct sandbox_state *sandbox;     /* NULL: none */
     const struct codecs *codecs;             /* for their helper */
     const struct service_counters *services; /* for metrics only */
 };
+
+/** The limits of a mount and what is used of them: max_streams, max_downloads, max_uploads. */
+struct status_limits {
+    struct limit_use streams;
+    struct limit_use downloads;
+    struct limit_use uploads; /* all zeros where nothing is ever uploaded */
+};
+
+/** Never waits. */
+void status_limits_get(const struct status_subject *subject, struct status_limits *ret);
 
 /**
  * The text, indented for people and with a line feed at its end; caller frees. Holds no secret:

@@ -1,33 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "view/stream_registry.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct stream_registry {
-    unsigned max_streams;
+    struct stream_limit *limit;
     struct view_counters *counters;
     struct worker_pool *pool;
     struct reply_buffers *buffers;
     struct read_turns *turns;
     pthread_mutex_t mutex; /* guards everything below; nothing else is locked inside */
-    unsigned places_taken;
     struct stream_entry *first;
 };
 
-int stream_registry_new(unsigned max_streams, struct view_counters *counters,
+int stream_registry_new(struct stream_limit *limit, struct view_counters *counters,
                         struct secure_arena *arena, struct stream_registry **ret, struct error *err)
 {
     CLEANUP(stream_registry_free) struct stream_registry *registry = calloc(1, sizeof *registry);
+    struct limit_use use;
 
     if (registry == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
-    registry->max_streams = max_streams;
+    registry->limit = limit;
     registry->counters = counters;
     (void)pthread_mutex_init(&registry->mutex, NULL);
-    if (worker_pool_new("read", max_streams, &registry->pool, err) < 0 ||
+    stream_limit_use(limit, &use);
+    if (worker_pool_new("read", use.limit, &registry->pool, err) < 0 ||
         reply_buffers_new(arena, &registry->buffers, err) < 0 ||
         read_turns_new(&registry->turns, err) < 0)
         return -1;
@@ -48,26 +48,12 @@ void stream_registry_free(struct stream_registry *registry)
 
 int stream_registry_reserve(struct stream_registry *registry, struct error *err)
 {
-    bool is_free;
-
-    (void)pthread_mutex_lock(&registry->mutex);
-    is_free = registry->places_taken < registry->max_streams;
-    if (is_free)
-        registry->places_taken++;
-    (void)pthread_mutex_unlock(&registry->mutex);
-    if (is_free)
-        return 0;
-    (void)error_set(err, ERROR_EXHAUSTED, "%u images are open already (max_streams)",
-                    registry->max_streams);
-    err->errnum = EMFILE;
-    return -1;
+    return stream_limit_take(registry->limit, err);
 }
 
 void stream_registry_cancel_reservation(struct stream_registry *registry)
 {
-    (void)pthread_mutex_lock(&registry->mutex);
-    registry->places_taken--;
-    (void)pthread_mutex_unlock(&registry->mutex);
+    stream_limit_give(registry->limit);
 }
 
 void stream_registry_add(struct stream_registry *registry, struct stream_entry *entry)
@@ -90,8 +76,8 @@ void stream_registry_remove(struct stream_registry *registry, struct stream_entr
         registry->first = entry->next;
     if (entry->next != NULL)
         entry->next->previous = entry->previous;
-    registry->places_taken--;
     (void)pthread_mutex_unlock(&registry->mutex);
+    stream_limit_give(registry->limit);
 }
 
 void stream_registry_tidy(struct stream_registry *registry)

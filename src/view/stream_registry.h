@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The open streams of one index: counts them against `max_streams`, lists them for status and
+ * The open streams of one index: counts them against `max_streams` (stream_limit.h), lists them for status and
  * holds the threads and buffers that serve their reads. Thread-safe.
  */
 #ifndef VIEW_STREAM_REGISTRY_H
@@ -10,6 +10,7 @@
 #include "glancefs/cleanup.h"
 #include "glancefs/error.h"
 #include "glancefs/secure_arena.h"
+#include "glancefs/stream_limit.h"
 #include "view/read_turns.h"
 #include "view/reply_buffers.h"
 #include "view/view_counters.h"
@@ -28,8 +29,8 @@ struct stream_entry {
     struct stream_entry *next, *previous; /* the registry's own */
 };
 
-/** `counters` and `arena` are borrowed. */
-int stream_registry_new(unsigned max_streams, struct view_counters *counters,
+/** `limit`, not NULL, `counters` and `arena` are borrowed. */
+int stream_registry_new(struct stream_limit *limit, struct view_counters *counters,
                         struct secure_arena *arena, struct stream_registry **ret,
                         struct error *err);
 

@@ -169,9 +169,11 @@ static bool recall(const struct verified_image *image, struct codec_message **re
     struct codec_layout *layout = layout_memory_find(images->layouts, image->record);
     CLEANUP(byte_source_free) struct byte_source *ciphertext = NULL;
 
-    if (layout == NULL ||
-        ciphertext_cache_open(cache, image->record, NULL, image->cancel, &ciphertext, err) < 0)
+    if (layout == NULL)
         return false;
+    /* What is used up now will be so at a second try, which would wait as long again. */
+    if (ciphertext_cache_open(cache, image->record, NULL, image->cancel, &ciphertext, err) < 0)
+        return err->kind == ERROR_EXHAUSTED;
     if (codec_reopen(image->codec, images->parts.arena, layout, ciphertext, image->passphrase,
                      image->cancel, ret_message, err) < 0)
         /* The cache forgets bytes that changed; then it was not the passphrase. */

@@ -3,6 +3,7 @@
 #ifndef VIEW_WRITE_CONTEXT_H
 #define VIEW_WRITE_CONTEXT_H
 
+#include "glancefs/stream_limit.h"
 #include "glancefs/write_index.h"
 #include "view/attribute_cache.h"
 #include "view/write_coverage.h"

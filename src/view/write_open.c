@@ -314,7 +314,8 @@ static int open_reader(const struct opening *opening, struct cancel *cancel,
     return 0;
 }
 
-int write_index_open(struct write_index *index, const char *name, int flags, struct cancel *cancel,
+/* With a place for it. */
+static int open_file(struct write_index *index, const char *name, int flags, struct cancel *cancel,
                      struct write_stream **ret, struct error *err)
 {
     CLEANUP(memory_free) struct write_stream *stream = NULL;
@@ -335,4 +336,15 @@ int write_index_open(struct write_index *index, const char *name, int flags, str
     if (result == 0)
         *ret = steal(&stream);
     return result;
+}
+
+int write_index_open(struct write_index *index, const char *name, int flags, struct cancel *cancel,
+                     struct write_stream **ret, struct error *err)
+{
+    if (stream_limit_take(index->parts.streams, err) < 0)
+        return -1;
+    if (open_file(index, name, flags, cancel, ret, err) == 0)
+        return 0;
+    stream_limit_give(index->parts.streams);
+    return -1;
 }

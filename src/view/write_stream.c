@@ -215,5 +215,6 @@ void write_stream_close(struct write_stream *stream)
         return;
     if (stream->staging != NULL)
         close_staged(stream);
+    stream_limit_give(stream->index->parts.streams);
     free(stream);
 }

@@ -24,10 +24,10 @@ int write_window_new(struct secure_arena *arena, size_t capacity, struct write_w
     window->arena = arena;
     window->capacity = capacity;
     window->ring = secure_arena_allocate(arena, capacity);
-    if (window->ring == NULL)
-        return error_set(err, ERROR_EXHAUSTED,
-                         "locked memory is used up (max_memory): no %zu bytes for a write window",
-                         capacity);
+    if (window->ring == NULL) {
+        (void)secure_arena_refuse(arena, err);
+        return error_prefix(err, "no %zu bytes for a write window", capacity);
+    }
     *ret = steal(&window);
     return 0;
 }

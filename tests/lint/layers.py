@@ -13,12 +13,12 @@ from lint import Finding, files, main, read
 
 CONTRACTS = {
     "base": {"error", "cleanup", "cancel", "limits", "config", "cache_limits", "secure_arena", "secure_buffer",
-             "byte_cursor", "byte_source", "byte_sink", "sandbox_state", "stage_counter"},
+             "byte_cursor", "byte_source", "byte_sink", "sandbox_state", "stage_counter", "limit_use"},
     "services": {"image_record", "identity_service", "image_service", "key_manager", "cloud",
                  "service_counters"},
     "cache": {"ciphertext_cache", "consumer_registry", "upload_staging"},
     "codec": {"codec"},
-    "view": {"image_view", "write_index"},
+    "view": {"image_view", "write_index", "stream_limit"},
 }
 
 # layer: (whose contracts it may include, whose private headers)

@@ -550,6 +550,28 @@ static void values_out_of_range_are_refused(void **state)
     }
 }
 
+static void numbers_of_transfers_are_bounded(void **state)
+{
+    static const struct setting refused[] = {
+        {"max_downloads", "0"},
+        {"max_downloads", "1025"},
+        {"max_uploads", "0"},
+        {"max_uploads", "65"},
+    };
+    static const struct setting taken[] = {
+        {"max_downloads", "1"},
+        {"max_downloads", "1024"},
+        {"max_uploads", "1"},
+        {"max_uploads", "64"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(refused); i++)
+        assert_true(is_refused(refused[i], (struct setting){0}));
+    for (size_t i = 0; i < ELEMENTS_OF(taken); i++)
+        assert_false(is_refused(taken[i], (struct setting){0}));
+}
+
 #define with_fixture(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 /* --- OpenStack --- */
@@ -690,6 +712,7 @@ int main(void)
         with_fixture(the_defaults_are_valid),
         cmocka_unit_test(letting_others_in_needs_an_explicit_owner),
         cmocka_unit_test(values_out_of_range_are_refused),
+        cmocka_unit_test(numbers_of_transfers_are_bounded),
         cmocka_unit_test(an_entry_of_clouds_yaml_or_an_auth_url_makes_the_cloud_openstack),
         cmocka_unit_test(signatures_need_those_who_vouch_for_them),
         with_fixture(os_cloud_must_not_contradict_the_cloud),

@@ -24,6 +24,8 @@ static const char *const names[] = {
     "staging_ttl",
     "max_memory",
     "max_streams",
+    "max_downloads",
+    "max_uploads",
     "authorise_ttl",
     "record_ttl",
     "stale",

@@ -20,7 +20,8 @@ struct upload_staging *staging_fixture_again(const struct staging_fixture *fixtu
                                                .project_id = project_id,
                                                .images = fixture->images,
                                                .first_retry_ms = FIRST_RETRY_MS,
-                                               .last_retry_ms = LAST_RETRY_MS};
+                                               .last_retry_ms = LAST_RETRY_MS,
+                                               .max_uploads = 2};
     struct upload_staging *staging = NULL;
     struct error err = ERROR_INIT;
 

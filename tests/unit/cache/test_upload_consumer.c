@@ -59,7 +59,8 @@ static void open_staging(struct bed *bed)
                                                .images = fixture->images,
                                                .consumers = bed->consumers,
                                                .first_retry_ms = 1,
-                                               .last_retry_ms = 1};
+                                               .last_retry_ms = 1,
+                                               .max_uploads = 2};
     upload_staging_free(steal(&fixture->staging));
     assert_succeeds(upload_staging_new(&parts, &fixture->staging, &err));
 }

@@ -104,7 +104,8 @@ static void what_is_sealed_is_signed_before_it_is_sent(void **state)
                                                .signing_key = key,
                                                .signing_certificate = CERTIFICATE_ID,
                                                .first_retry_ms = 1,
-                                               .last_retry_ms = 1};
+                                               .last_retry_ms = 1,
+                                               .max_uploads = 2};
     upload_staging_free(fixture->staging);
     assert_succeeds(upload_staging_new(&parts, &staging, &err));
     fixture->staging = staging;

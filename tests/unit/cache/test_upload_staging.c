@@ -324,6 +324,7 @@ static void each_end_in_the_background_is_told_once(void **state)
                                                .images = fixture->images,
                                                .first_retry_ms = 1,
                                                .last_retry_ms = 1,
+                                               .max_uploads = 2,
                                                .on_end = count_end,
                                                .on_end_context = &ends};
 

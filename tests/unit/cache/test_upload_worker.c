@@ -130,7 +130,8 @@ static struct upload_worker *start(struct work *work, unsigned first_ms, unsigne
                                               .tidy = tidy,
                                               .context = work,
                                               .first_retry_ms = first_ms,
-                                              .last_retry_ms = last_ms};
+                                              .last_retry_ms = last_ms,
+                                              .threads = 2};
     struct upload_worker *worker = NULL;
     struct error err = ERROR_INIT;
 

@@ -19,6 +19,7 @@
 struct bed {
     struct secure_arena *arena;
     struct view_counters counters;
+    struct stream_limit *limit;
     struct stream_registry *registry;
     uint8_t *plaintext;
     uint8_t *buffer;            /* of one request */
@@ -32,7 +33,8 @@ static int open_bed(void **state)
     struct error err = ERROR_INIT;
 
     if (bed == NULL || secure_arena_new(8 * MIB, &bed->arena, &err) < 0 ||
-        stream_registry_new(STREAMS, &bed->counters, bed->arena, &bed->registry, &err) < 0)
+        stream_limit_new(STREAMS, &bed->limit, &err) < 0 ||
+        stream_registry_new(bed->limit, &bed->counters, bed->arena, &bed->registry, &err) < 0)
         return -1;
     bed->plaintext = pseudo_random_bytes(7, PLAINTEXT_BYTES);
     bed->buffer = malloc(2 * FUSE_REQUEST_BYTES);
@@ -46,6 +48,7 @@ static int close_bed(void **state)
     size_t used;
 
     stream_registry_free(bed->registry);
+    stream_limit_free(bed->limit);
     used = secure_arena_used(bed->arena);
     secure_arena_free(bed->arena);
     free(bed->plaintext);
@@ -430,6 +433,7 @@ static void streams_are_counted_against_their_limit(void **state)
     assert_false(stream_registry_is_open(bed->registry, "no such image"));
     assert_fails(ERROR_EXHAUSTED, stream_registry_reserve(bed->registry, &err));
     assert_int_equal(err.errnum, EMFILE);
+    assert_message_has("max_streams=");
     for (size_t i = 0; i < STREAMS; i++)
         read_stream_close(streams[i]);
     assert_false(stream_registry_is_open(bed->registry, IMAGE_ID));

@@ -69,7 +69,8 @@ static void start(struct bed *bed, bool uploads)
                                                  .project_id = bed->identity.project_id,
                                                  .images = bed->cloud->images,
                                                  .first_retry_ms = 10,
-                                                 .last_retry_ms = 100};
+                                                 .last_retry_ms = 100,
+                                                 .max_uploads = 2};
     struct error err = ERROR_INIT;
 
     assert_succeeds(upload_staging_new(&staging, &bed->staging, &err));

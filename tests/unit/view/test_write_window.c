@@ -46,7 +46,7 @@ static void refuses_more_than_the_arena_has(void **state)
 
     assert_fails(ERROR_EXHAUSTED,
                  write_window_new(*state, SECURE_ARENA_MINIMUM_BYTES + 1, &window, &err));
-    assert_message_has("max_memory");
+    assert_message_has("2 MiB (max_memory");
 }
 
 static void unwritten_bytes_are_zero(void **state)

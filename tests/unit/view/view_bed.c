@@ -30,13 +30,17 @@ static int encrypt(struct view_bed *bed, struct error *err)
 
 static int make_index(struct view_bed *bed, struct error *err)
 {
+    stream_limit_free(steal(&bed->streams));
+    if (stream_limit_new(bed->config->max_streams, &bed->streams, err) < 0)
+        return -1;
     const struct image_index_parts parts = {.config = bed->config,
                                             .version = "1.2.3",
                                             .cloud = fake_cloud_services(bed->cloud),
                                             .codecs = test_codecs(),
                                             .identity = &bed->identity,
                                             .cache = bed->cache,
-                                            .arena = bed->arena};
+                                            .arena = bed->arena,
+                                            .streams = bed->streams};
 
     return image_index_new(&parts, &bed->index, err);
 }
@@ -90,6 +94,7 @@ int view_bed_close(void **state)
     size_t left;
 
     image_index_free(bed->index);
+    stream_limit_free(bed->streams);
     ciphertext_cache_free(bed->cache);
     config_free(bed->config);
     fake_cloud_free(bed->cloud);

@@ -4,6 +4,7 @@
 #define VIEW_BED_H
 
 #include "glancefs/image_view.h"
+#include "glancefs/stream_limit.h"
 #include "support/fake_cloud.h"
 #include "support/temp_dir.h"
 #include "support/test_codecs.h"
@@ -32,6 +33,7 @@ struct view_bed {
     struct config *config;
     struct identity identity;
     struct ciphertext_cache *cache;
+    struct stream_limit *streams; /* made anew with the index */
     struct image_index *index;
     uint8_t *plaintext;
     uint8_t *message; /* the plaintext encrypted with PASSPHRASE */
