@@ -9,6 +9,7 @@
 #include <linux/securebits.h>
 #include <malloc.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -49,6 +50,13 @@ int process_open_standard(struct error *err)
             return error_set_errno(err, errno, "/dev/null");
     }
     return 0;
+}
+
+void process_keep_child_status(void)
+{
+    const struct sigaction remember = {.sa_handler = SIG_DFL};
+
+    (void)sigaction(SIGCHLD, &remember, NULL);
 }
 
 void process_bind_now(char **argv)

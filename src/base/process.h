@@ -14,6 +14,10 @@
  */
 int process_open_standard(struct error *err);
 
+/** Undoes that whoever started us ignores SIGCHLD, which we inherit: the kernel would forget how our
+ *  children ended. Before the first one. */
+void process_keep_child_status(void);
+
 /**
  * Starts the program anew, once, with LD_BIND_NOW set: otherwise the dynamic loader binds functions
  * between libraries at their first call, and saves registers on an unlocked stack for it, which may

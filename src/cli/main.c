@@ -95,6 +95,7 @@ int main(int argc, char **argv)
         return EXIT_CODE_FAILED;
     process_bind_now(argv);
     process_keep_heap_small();
+    process_keep_child_status();
     if (process_harden(&err) < 0) {
         (void)fprintf(stderr, "glancefs: %s\n", err.message);
         return EXIT_CODE_FAILED;

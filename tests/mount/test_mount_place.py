@@ -281,6 +281,14 @@ def a_daemon_that_is_killed_at_its_start_is_told(bed):
 
 
 @test
+def how_a_child_ended_is_known_whatever_the_parent_ignores(bed):
+    command = [bed.program, "mount", "--cloud", "local:/nowhere", "--cache", bed.cache, bed.mount_point]
+    answer = bed.run(*command, code=3,
+                     preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+    equal(answer.stderr.count(b"\n"), 1, f"lines of {answer.stderr!r}")
+
+
+@test
 def symbols_are_bound_at_the_start_whatever_the_environment_says(bed):
     bed.mount(command=["env", "LD_BIND_NOW=", *bed.mount_command()])
     words = Path(f"/proc/{bed.daemon.pid}/environ").read_bytes().split(b"\0")
