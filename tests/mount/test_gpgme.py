@@ -148,7 +148,7 @@ def the_daemon_outlives_the_process_that_runs_gpg(bed):
     rest_fails(stream)
     has_helper(bed, "ended")
     bed.refused(other, errno.EIO, "the process that runs gpg has ended")
-    check(not helpers_of(bed), f"there are still {helpers_of(bed)}")
+    bed.wait_for(lambda: not helpers_of(bed), 10, "the warden to end")
     check(bed.stop() == 0, "the daemon did not end well")
 
 
@@ -195,6 +195,7 @@ def an_interrupted_reader_takes_its_gpg_along(bed):
     image, other = bed.image(DATA), bed.image(DATA)
     runtime = mount(bed)
     same_bytes(bed.run("cat", bed.view(image)).stdout, DATA, "the image")
+    bed.wait_for(lambda: len(processes_of(runtime)) == 1, 10, "gpg to end")
     agent, = processes_of(runtime)
     os.kill(agent, signal.SIGSTOP)
     try:
