@@ -235,6 +235,8 @@ int mount_keeper_start(struct config *config, const char *mount_point, struct mo
                                   .mount_point = mount_point,
                                   .mount_id = MOUNT_TABLE_NONE};
 
+        /* By name, for want of close_range: the end of the daemon would not be seen. */
+        (void)close(keeper->socket);
         config_wipe_secrets(config);
         keep(&keeping);
         _exit(0);

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 from typing import Dict, List, Optional
 
@@ -15,6 +16,18 @@ from messages import plaintext
 from registry import test
 
 DATA = plaintext(3_000_000)
+
+# Runs its arguments where close_range is ENOSYS.
+WITHOUT_CLOSE_RANGE = """
+import ctypes, errno, os, sys
+seccomp = ctypes.CDLL("libseccomp.so.2")
+seccomp.seccomp_init.restype = ctypes.c_void_p
+rules = ctypes.c_void_p(seccomp.seccomp_init(0x7fff0000))
+call = seccomp.seccomp_syscall_resolve_name(b"close_range")
+assert seccomp.seccomp_rule_add_array(rules, 0x50000 | errno.ENOSYS, call, 0, None) == 0
+assert seccomp.seccomp_load(rules) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 PIDFD_GETFD = 438
 LIBRARY = ctypes.CDLL(None, use_errno=True)
 
@@ -286,6 +299,17 @@ def how_a_child_ended_is_known_whatever_the_parent_ignores(bed):
     answer = bed.run(*command, code=3,
                      preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
     equal(answer.stderr.count(b"\n"), 1, f"lines of {answer.stderr!r}")
+
+
+@test
+def the_keeper_ends_with_the_daemon_where_close_range_is_missing(bed):
+    """Filters of some containers do not know close_range(2)."""
+    bed.mount(command=[sys.executable, "-c", WITHOUT_CLOSE_RANGE, *bed.mount_command()])
+    bed.daemon.kill()
+    bed.daemon.wait()
+    bed.daemon = None
+    bed.wait_for(lambda: not processes(bed), 10, "the keeper to end")
+    bed.run("fusermount3", "-uz", bed.mount_point)
 
 
 @test
