@@ -57,6 +57,17 @@ int local_fault_apply(struct json_object *document, struct cancel *cancel, struc
     return 0;
 }
 
+int local_fault_delay_listing(struct json_object *document, struct cancel *cancel,
+                              struct error *err)
+{
+    int delay_ms;
+
+    if (read_number(document, "glancefs_test_list_delay_ms", 0, DELAY_MAXIMUM_MS, &delay_ms, err) <
+        0)
+        return -1;
+    return delay_ms > 0 ? wait_milliseconds(delay_ms, cancel, err) : 0;
+}
+
 int local_fault_stop(struct json_object *document, uint64_t *ret, struct error *err)
 {
     int stop;

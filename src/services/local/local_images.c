@@ -126,13 +126,14 @@ static int append_record(struct image_list *list, size_t *capacity, struct image
 }
 
 static int list_one(int fd, const char *id, struct image_list *list, size_t *capacity,
-                    struct error *err)
+                    struct cancel *cancel, struct error *err)
 {
     CLEANUP(json_object_put) struct json_object *entity = NULL;
     CLEANUP(image_record_unref) struct image_record *record = NULL;
     struct error reason = ERROR_INIT;
 
     if (local_record_read(fd, id, &entity, &reason) < 0 ||
+        local_fault_delay_listing(entity, cancel, &reason) < 0 ||
         image_record_from_json(entity, &record, &reason) < 0) {
         log_debug("local cloud: left out of the list: %s", reason.message);
         return 0;
@@ -158,11 +159,14 @@ static int list_all(int fd, struct image_list *list, struct cancel *cancel, stru
     for (errno = 0; (entry = readdir(listing)) != NULL; errno = 0) {
         if (cancel_check(cancel, err) < 0)
             return -1;
-        if (id_of_record_name(entry->d_name, id) && list_one(fd, id, list, &capacity, err) < 0)
+        if (id_of_record_name(entry->d_name, id) &&
+            list_one(fd, id, list, &capacity, cancel, err) < 0)
             return -1;
     }
     if (errno != 0)
         return error_set_errno(err, errno, "local cloud: list images");
+    if (cancel_check(cancel, err) < 0)
+        return -1;
     if (list->count > 0)
         qsort(list->records, list->count, sizeof(struct image_record *), compare_ids);
     return 0;

@@ -179,6 +179,21 @@ static void a_list_does_not_wait_for_a_slow_image(void **state)
     assert_int_equal(list->count, 1);
 }
 
+static void a_list_waits_for_an_image_that_delays_it(void **state)
+{
+    CLEANUP(local_cloud_fixture_free)
+    struct local_cloud_fixture *fixture = local_cloud_fixture_new(*state);
+    CLEANUP(image_list_free) struct image_list *list = NULL;
+    struct error err;
+    uint64_t begin;
+
+    write_image_file(fixture, IMAGE_ID, ".json", "{\"glancefs_test_list_delay_ms\":30}");
+    begin = clock_monotonic_ns();
+    assert_succeeds(image_service_list(fixture->cloud->images, NULL, &list, &err));
+    assert_true(clock_monotonic_ns() - begin >= 30 * MILLISECOND_NS);
+    assert_int_equal(list->count, 1);
+}
+
 static void *cancel_soon(void *context)
 {
     const struct timespec span = {.tv_nsec = 20 * (long)MILLISECOND_NS};
@@ -225,12 +240,21 @@ static int delayed_payload(struct local_cloud_fixture *fixture, struct cancel *c
     return key_manager_get_payload(fixture->cloud->keys, KEY_ID, cancel, &payload, err);
 }
 
+static int delayed_list(struct local_cloud_fixture *fixture, struct cancel *cancel,
+                        struct error *err)
+{
+    struct image_list *list = NULL;
+
+    return image_service_list(fixture->cloud->images, cancel, &list, err);
+}
+
 static void every_wait_ends_when_cancelled(void **state)
 {
     static int (*const waits[])(struct local_cloud_fixture * fixture, struct cancel * cancel,
-                                struct error * err) = {delayed_get, delayed_download,
-                                                       delayed_upload, delayed_payload};
-    static const char slow[] = "{\"glancefs_test_delay_ms\":600000}";
+                                struct error * err) = {
+        delayed_get, delayed_download, delayed_upload, delayed_payload, delayed_list};
+    static const char slow[] =
+        "{\"glancefs_test_delay_ms\":600000,\"glancefs_test_list_delay_ms\":600000}";
     CLEANUP(local_cloud_fixture_free)
     struct local_cloud_fixture *fixture = local_cloud_fixture_new(*state);
 
@@ -261,6 +285,7 @@ int main(void)
         cmocka_unit_test(a_download_stops_as_long_as_the_record_says),
         cmocka_unit_test(a_delay_passes_before_the_answer),
         cmocka_unit_test(a_list_does_not_wait_for_a_slow_image),
+        cmocka_unit_test(a_list_waits_for_an_image_that_delays_it),
         cmocka_unit_test(every_wait_ends_when_cancelled),
     };
 
