@@ -46,21 +46,20 @@ static int teardown(void **state)
 /* The child of `parent` with that name, which there must be. */
 static pid_t child_of(pid_t parent, const char *name)
 {
-    char path[64], found[32];
+    char path[64], number[16], found[32];
     FILE *children, *comm;
     pid_t result = 0;
-    int pid;
 
     (void)snprintf(path, sizeof path, "/proc/%d/task/%d/children", parent, parent);
     children = fopen(path, "re");
     assert_non_null(children);
-    while (result == 0 && fscanf(children, "%d", &pid) == 1) {
-        (void)snprintf(path, sizeof path, "/proc/%d/comm", pid);
+    while (result == 0 && fscanf(children, "%15s", number) == 1) {
+        (void)snprintf(path, sizeof path, "/proc/%s/comm", number);
         comm = fopen(path, "re");
         if (comm == NULL)
             continue;
         if (fscanf(comm, "%31s", found) == 1 && strcmp(found, name) == 0)
-            result = pid;
+            result = (pid_t)strtol(number, NULL, 10);
         (void)fclose(comm);
     }
     (void)fclose(children);

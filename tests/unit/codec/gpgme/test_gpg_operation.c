@@ -181,17 +181,20 @@ static bool blocks_no_signal(pid_t pid)
     return found;
 }
 
-/* As a daemon's threads do; one that cannot hear SIGTERM would take its time to be killed. */
-static void a_gpg_of_a_thread_that_blocks_signals_hears_its_end(void **state)
+/* One that cannot hear SIGTERM would take its time to be killed. */
+static void a_gpg_of_a_daemon_that_blocks_signals_hears_its_end(void **state)
 {
     struct fixture *fixture = *state;
-    CLEANUP(gpg_operation_free) struct gpg_operation *operation = NULL;
+    const struct gpg_helper_options options = {.has_home = true, .runtime = fixture->bed.runtime};
+    struct error err = ERROR_INIT;
     sigset_t all, before;
     pid_t gpg = 0;
 
+    gpg_helper_free(steal(&fixture->helper));
     assert_int_equal(sigfillset(&all), 0);
     assert_int_equal(pthread_sigmask(SIG_SETMASK, &all, &before), 0);
-    operation = start(fixture, 0);
+    assert_succeeds(gpg_helper_start(&options, &fixture->helper, &err));
+    CLEANUP(gpg_operation_free) struct gpg_operation *operation = start(fixture, 0);
     assert_int_equal(pthread_sigmask(SIG_SETMASK, &before, NULL), 0);
     assert_true(processes_with_become(fixture->bed.runtime, 1));
     assert_int_equal(processes_with(fixture->bed.runtime, &gpg), 1);
@@ -307,7 +310,7 @@ int main(void)
         operation_test(gpg_gets_no_environment_of_ours_and_a_group_of_its_own),
         operation_test(a_gpg_that_stalls_is_an_error_and_ended),
         operation_test(a_gpg_whose_time_is_up_is_an_error),
-        operation_test(a_gpg_of_a_thread_that_blocks_signals_hears_its_end),
+        operation_test(a_gpg_of_a_daemon_that_blocks_signals_hears_its_end),
         operation_test(a_gpg_that_ignores_its_end_is_killed),
         operation_test(a_cancelled_wait_ends_at_once_and_loses_nothing),
         operation_test(a_gpg_that_dies_ends_the_exchange),
