@@ -79,8 +79,9 @@ DEFINE_CLEANUP(struct image_index, image_index_free)
 
 /**
  * Lists the active images that we can decrypt, asked for anew. Plain images and other encryption
- * formats are left out. While the image service does not answer, the last listing it gave is shown
- * again. Caller frees *ret with image_listing_free. Any thread; may wait.
+ * formats are left out. While the image service does not answer, or not as soon as it did the last
+ * time, the last listing it gave is shown again, and the new one when it is there. Caller frees *ret
+ * with image_listing_free. Any thread; may wait.
  */
 int image_index_list(struct image_index *index, struct cancel *cancel, struct image_listing **ret,
                      struct error *err);

@@ -6,33 +6,37 @@
 #include "glancefs/codec.h"
 #include "view/arriving_image.h"
 #include "view/attribute_cache.h"
+#include "view/image_lister.h"
 #include "view/image_signature.h"
 #include "view/metrics.h"
 #include "view/ownership.h"
 #include "view/plaintext.h"
 #include "view/read_stream.h"
+#include "view/readable_image.h"
 #include "view/record_refresh.h"
 #include "view/status.h"
 #include "view/stream_registry.h"
 #include "view/verified_image.h"
 
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Of what look-ups ask for: `ls -l` may want thousands. */
+static const struct refresh_limits refresh_limits = {
+    .questions = 16, .grace_ms = REFRESH_GRACE_MS, .longest_grace_ms = REFRESH_GRACE_MS};
 
 struct image_index {
     struct image_index_parts parts;
     uint64_t started_ns;
     struct view_counters counters;
     struct attribute_cache *attributes;
+    struct image_lister *lister;
     struct record_refresh *refresh; /* for look-ups of what is remembered */
     struct signature_policy *signatures;
     struct verified_images *verified;
     struct stream_registry *streams;
-    struct cancel *no_wait;             /* cancelled from the start: ends what would take time */
-    pthread_mutex_t mutex;              /* guards what follows; nothing else is locked inside */
-    struct image_listing *last_listing; /* NULL before the first */
+    struct cancel *no_wait; /* cancelled from the start: ends what would take time */
 };
 
 static int ask_for_record(void *context, const char *id, struct cancel *cancel,
@@ -48,7 +52,6 @@ int image_index_new(const struct image_index_parts *parts, struct image_index **
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     index->parts = *parts;
     index->started_ns = clock_monotonic_ns();
-    (void)pthread_mutex_init(&index->mutex, NULL);
     if (signature_policy_new(config, parts->cloud->keys, &index->signatures, err) < 0)
         return -1;
     const struct verified_images_parts verified = {.cache = parts->cache,
@@ -63,7 +66,9 @@ int image_index_new(const struct image_index_parts *parts, struct image_index **
             0 ||
         verified_images_new(&verified, &index->verified, err) < 0 ||
         cancel_new(&index->no_wait, err) < 0 ||
-        record_refresh_new(ask_for_record, index, &index->refresh, err) < 0)
+        image_lister_new(parts->cloud->images, index->attributes, &index->lister, err) < 0 ||
+        record_refresh_new("refresh", ask_for_record, index, &refresh_limits, &index->refresh,
+                           err) < 0)
         return -1;
     cancel_request(index->no_wait);
     *ret = steal(&index);
@@ -74,111 +79,22 @@ void image_index_free(struct image_index *index)
 {
     if (index == NULL)
         return;
+    image_lister_free(index->lister);
     record_refresh_free(index->refresh);
     stream_registry_free(index->streams);
     verified_images_free(index->verified);
     signature_policy_free(index->signatures);
     attribute_cache_free(index->attributes);
-    image_listing_free(index->last_listing);
     cancel_unref(index->no_wait);
-    (void)pthread_mutex_destroy(&index->mutex);
     free(index);
 }
 
 /* --- listing and attributes --- */
 
-/* Whether the image can be read here at all, by its record alone. */
-static int judge_record(const struct image_record *record, struct error *err)
-{
-    const enum image_status status = image_record_status(record);
-    const char *format = NULL;
-
-    if (status == IMAGE_STATUS_DEACTIVATED)
-        return error_set(err, ERROR_DENIED, "is deactivated");
-    if (status != IMAGE_STATUS_ACTIVE)
-        return error_set(err, ERROR_NOT_FOUND, "is %s, not active", image_status_name(status));
-    switch (image_record_encryption(record, &format)) {
-    case IMAGE_ENCRYPTION_GPG:
-        return 0;
-    case IMAGE_ENCRYPTION_NONE:
-        return error_set(err, ERROR_NOT_FOUND, "is not encrypted");
-    case IMAGE_ENCRYPTION_UNSUPPORTED:
-        break;
-    }
-    return error_set(err, ERROR_UNSUPPORTED, "is encrypted as %.64s, which is not supported",
-                     format != NULL ? format : "something unknown");
-}
-
-static void add_to_listing(struct image_index *index, struct image_record *record,
-                           struct image_listing *listing)
-{
-    struct error ignored = ERROR_INIT;
-
-    if (judge_record(record, &ignored) < 0) {
-        attribute_cache_forget_record(index->attributes, image_record_id(record));
-        return;
-    }
-    attribute_cache_put(index->attributes, record, false, &listing->images[listing->count]);
-    listing->count++;
-}
-
-/* A service that does not answer is no reason to stop showing what it said before. */
-static bool is_outage(const struct error *err)
-{
-    return err->kind == ERROR_UNAVAILABLE || err->kind == ERROR_TIMEOUT;
-}
-
-/* NULL without memory, or without a listing. */
-static struct image_listing *copy_listing(const struct image_listing *listing)
-{
-    const size_t size =
-        listing != NULL ? sizeof *listing + listing->count * sizeof listing->images[0] : 0;
-    struct image_listing *copy = size > 0 ? malloc(size) : NULL;
-
-    if (copy != NULL)
-        memcpy(copy, listing, size);
-    return copy;
-}
-
-static void remember_listing(struct image_index *index, const struct image_listing *listing)
-{
-    struct image_listing *copy = copy_listing(listing);
-    struct image_listing *old;
-
-    (void)pthread_mutex_lock(&index->mutex);
-    old = index->last_listing;
-    index->last_listing = copy;
-    (void)pthread_mutex_unlock(&index->mutex);
-    image_listing_free(old);
-}
-
-static int recall_listing(struct image_index *index, struct image_listing **ret)
-{
-    (void)pthread_mutex_lock(&index->mutex);
-    *ret = copy_listing(index->last_listing);
-    (void)pthread_mutex_unlock(&index->mutex);
-    return *ret != NULL ? 0 : -1;
-}
-
 int image_index_list(struct image_index *index, struct cancel *cancel, struct image_listing **ret,
                      struct error *err)
 {
-    CLEANUP(image_list_free) struct image_list *list = NULL;
-    const uint64_t begun_ns = clock_monotonic_ns();
-    struct image_listing *listing;
-
-    if (image_service_list(index->parts.cloud->images, cancel, &list, err) < 0)
-        return is_outage(err) ? recall_listing(index, ret) : -1;
-    listing = calloc(1, sizeof *listing + list->count * sizeof listing->images[0]);
-    if (listing == NULL)
-        return error_set(err, ERROR_EXHAUSTED, "out of memory");
-    for (size_t i = 0; i < list->count; i++)
-        add_to_listing(index, list->records[i], listing);
-    attribute_cache_miss_older(index->attributes, begun_ns);
-    attribute_cache_prune(index->attributes);
-    remember_listing(index, listing);
-    *ret = listing;
-    return 0;
+    return image_lister_list(index->lister, cancel, ret, err);
 }
 
 void image_listing_free(struct image_listing *listing)
@@ -218,7 +134,7 @@ static int fetch_record(struct image_index *index, const char *name, struct canc
     if (!uuid_is_valid(name))
         return error_set(err, ERROR_NOT_FOUND, "is no image id");
     if (image_service_get(index->parts.cloud->images, name, cancel, &record, err) < 0 ||
-        judge_record(record, err) < 0) {
+        readable_image_check(record, err) < 0) {
         take_refusal(index, name, err);
         return -1;
     }
@@ -271,8 +187,10 @@ int image_index_lookup(struct image_index *index, const char *name, struct cance
     case RECORD_REFRESH_FAILED:
         break;
     }
-    return is_outage(err) && may_be_shown(attribute_cache_get(index->attributes, name, ret)) ? 0
-                                                                                             : -1;
+    return refresh_met_outage(err) &&
+                   may_be_shown(attribute_cache_get(index->attributes, name, ret))
+               ? 0
+               : -1;
 }
 
 /* The record as it is now. While nobody tells, the one that was given within record_ttl has to do, or
@@ -284,7 +202,7 @@ static int current_record(struct image_index *index, const char *id, struct canc
 
     if (fetch_record(index, id, cancel, ret, &attributes, err) == 0)
         return 0;
-    if (!is_outage(err))
+    if (!refresh_met_outage(err))
         return -1;
     *ret = index->parts.config->stale == STALE_SERVE
                ? attribute_cache_last_record(index->attributes, id)

@@ -10,15 +10,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define GRACE_NS (RECORD_REFRESH_GRACE_MS * NANOSECONDS_PER_MILLISECOND)
-
 struct record_refresh {
     record_refresh_ask *ask;
     void *context;
+    const struct refresh_limits *limits;
     struct worker_pool *pool;
     struct cancel *closing;
     struct monitor monitor; /* guards everything below, and the questions */
     unsigned questions;
+    uint64_t grace_ns;
     bool is_late; /* the last answer was, or a question has waited too long */
 };
 
@@ -28,14 +28,16 @@ struct question {
     struct record_refresh *refresh;
     char id[UUID_TEXT_BYTES];
     uint64_t asked_ns;
-    bool is_watched; /* somebody waits for it, and frees it */
+    uint64_t deadline_ns; /* of who waits for it */
+    bool is_watched;      /* somebody waits for it, and frees it */
     bool is_answered;
     int result;
     struct image_attributes attributes;
     struct error error;
 };
 
-int record_refresh_new(record_refresh_ask *ask, void *context, struct record_refresh **ret,
+int record_refresh_new(const char *name, record_refresh_ask *ask, void *context,
+                       const struct refresh_limits *limits, struct record_refresh **ret,
                        struct error *err)
 {
     CLEANUP(record_refresh_free) struct record_refresh *refresh = calloc(1, sizeof *refresh);
@@ -44,9 +46,11 @@ int record_refresh_new(record_refresh_ask *ask, void *context, struct record_ref
         return error_set(err, ERROR_EXHAUSTED, "out of memory");
     refresh->ask = ask;
     refresh->context = context;
+    refresh->limits = limits;
+    refresh->grace_ns = limits->grace_ms * NANOSECONDS_PER_MILLISECOND;
     monitor_init(&refresh->monitor);
     if (cancel_new(&refresh->closing, err) < 0 ||
-        worker_pool_new("refresh", RECORD_REFRESH_QUESTIONS, &refresh->pool, err) < 0)
+        worker_pool_new(name, limits->questions, &refresh->pool, err) < 0)
         return -1;
     *ret = steal(&refresh);
     return 0;
@@ -64,9 +68,26 @@ void record_refresh_free(struct record_refresh *refresh)
     free(refresh);
 }
 
-static bool is_over_grace(const struct question *question)
+/* Twice what the last good answer took, within the limits. */
+static uint64_t grace_for(const struct refresh_limits *limits, uint64_t took_ns)
 {
-    return clock_monotonic_ns() - question->asked_ns >= GRACE_NS;
+    const uint64_t shortest_ns = limits->grace_ms * NANOSECONDS_PER_MILLISECOND;
+    const uint64_t longest_ns = limits->longest_grace_ms * NANOSECONDS_PER_MILLISECOND;
+
+    if (2 * took_ns < shortest_ns)
+        return shortest_ns;
+    return 2 * took_ns < longest_ns ? 2 * took_ns : longest_ns;
+}
+
+/* An answer came: what may be expected of the next one? Locked. */
+static void judge_service(struct record_refresh *refresh, const struct question *question,
+                          int result)
+{
+    const uint64_t took_ns = clock_monotonic_ns() - question->asked_ns;
+
+    if (result == 0)
+        refresh->grace_ns = grace_for(refresh->limits, took_ns);
+    refresh->is_late = took_ns >= refresh->grace_ns;
 }
 
 static void answer(struct job *job)
@@ -81,7 +102,7 @@ static void answer(struct job *job)
     result = refresh->ask(refresh->context, question->id, refresh->closing, &attributes, &error);
     monitor_lock(&refresh->monitor);
     refresh->questions--;
-    refresh->is_late = is_over_grace(question);
+    judge_service(refresh, question, result);
     is_watched = question->is_watched;
     if (is_watched) {
         question->result = result;
@@ -109,10 +130,11 @@ static struct question *new_question(struct record_refresh *refresh, const char 
     (void)snprintf(question->id, sizeof question->id, "%s", id);
     question->asked_ns = clock_monotonic_ns();
     monitor_lock(&refresh->monitor);
-    is_one_too_many = refresh->questions == RECORD_REFRESH_QUESTIONS;
+    is_one_too_many = refresh->questions == refresh->limits->questions;
     if (!is_one_too_many)
         refresh->questions++;
     question->is_watched = !refresh->is_late;
+    question->deadline_ns = question->asked_ns + refresh->grace_ns;
     monitor_unlock(&refresh->monitor);
     if (is_one_too_many) {
         free(question);
@@ -131,8 +153,9 @@ static enum record_refresh_result wait_for_answer(struct question *question, str
     bool is_answered;
 
     monitor_enter(&refresh->monitor, cancel, &waiter);
-    while (!question->is_answered && !is_over_grace(question) && !cancel_is_requested(cancel))
-        monitor_wait_until(&refresh->monitor, question->asked_ns + GRACE_NS);
+    while (!question->is_answered && clock_monotonic_ns() < question->deadline_ns &&
+           !cancel_is_requested(cancel))
+        monitor_wait_until(&refresh->monitor, question->deadline_ns);
     is_answered = question->is_answered;
     question->is_watched = false;
     if (!is_answered && !cancel_is_requested(cancel))
@@ -166,4 +189,9 @@ enum record_refresh_result record_refresh_start(struct record_refresh *refresh, 
         return RECORD_REFRESH_LATE;
     }
     return is_watched ? wait_for_answer(question, cancel, ret, err) : RECORD_REFRESH_LATE;
+}
+
+bool refresh_met_outage(const struct error *err)
+{
+    return err->kind == ERROR_UNAVAILABLE || err->kind == ERROR_TIMEOUT;
 }

@@ -13,10 +13,17 @@
 #include "glancefs/error.h"
 #include "glancefs/image_view.h"
 
-/** How long an answer may take that is waited for, in milliseconds. */
-#define RECORD_REFRESH_GRACE_MS 100
-/** Most questions at a time; while so many wait for an answer, no further one is asked. */
-#define RECORD_REFRESH_QUESTIONS 16
+#include <stdbool.h>
+
+/** How long an answer is waited for, in milliseconds, where nothing is known of the service. */
+#define REFRESH_GRACE_MS 100
+
+/** What one refresh may take. */
+struct refresh_limits {
+    unsigned questions; /* at a time; while so many wait for an answer, no further one is asked */
+    unsigned grace_ms;  /* how long an answer is waited for: */
+    unsigned longest_grace_ms; /* twice as long as the last good one took, within these bounds */
+};
 
 struct record_refresh;
 
@@ -32,8 +39,9 @@ enum record_refresh_result {
     RECORD_REFRESH_LATE,   /* nothing yet, or the caller gave up: what is remembered has to do */
 };
 
-/** `context` is borrowed, for `ask`. */
-int record_refresh_new(record_refresh_ask *ask, void *context, struct record_refresh **ret,
+/** Everything is borrowed: the name of its threads, the context of `ask`. */
+int record_refresh_new(const char *name, record_refresh_ask *ask, void *context,
+                       const struct refresh_limits *limits, struct record_refresh **ret,
                        struct error *err);
 
 /** Cancels what is being asked and waits for that to end. NULL is allowed. */
@@ -45,5 +53,8 @@ DEFINE_CLEANUP(struct record_refresh, record_refresh_free)
 enum record_refresh_result record_refresh_start(struct record_refresh *refresh, const char *id,
                                                 struct cancel *cancel, struct image_attributes *ret,
                                                 struct error *err);
+
+/** Whether it failed for want of an answer: no reason to stop showing what was said before. */
+bool refresh_met_outage(const struct error *err);
 
 #endif
