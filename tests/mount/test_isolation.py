@@ -127,3 +127,51 @@ def what_changed_is_shown_once_the_image_service_answers_again(bed):
     os.stat(views[0])
     set_record(bed, images[1], os_decrypt_size="7777")
     bed.wait_for(lambda: os.stat(views[1]).st_size == 7777, 10, "the size to be the new one")
+
+
+# --- a listing that hangs ---
+
+def listing_ms(bed) -> float:
+    begin = time.monotonic()
+    bed.listed = sorted(os.listdir(bed.mount_point / "decrypt"))
+    return 1000 * (time.monotonic() - begin)
+
+
+@test_with(alone=True)
+def a_directory_is_listed_from_memory_while_the_image_service_hangs(bed):
+    """The first listing waits for a moment, those after it not at all; each asks for a new one."""
+    images = sorted(bed.image(DATA[:turn + 1]) for turn in range(3))
+    bed.mount()
+    listing_ms(bed)
+    set_record(bed, images[0], glancefs_test_list_delay_ms=2500)
+    added = bed.image(DATA[:9])
+    first = listing_ms(bed)
+    equal(bed.listed, images, "the listing while the service hangs")
+    later = max(listing_ms(bed) for _ in range(30))
+    equal(bed.listed, images, "a later listing")
+    print(f"a listing of a service that hangs: {first:.0f} ms, then {later:.1f} ms")
+    check(first <= bed.seconds(250), f"the first listing took {first:.0f} ms")
+    check(later <= bed.seconds(LIMIT_MS), f"a later listing took {later:.1f} ms")
+    set_record(bed, images[0], glancefs_test_list_delay_ms=None)
+    bed.wait_for(lambda: listing_ms(bed) and added in bed.listed, 10, "the new image to be listed")
+
+
+@test_with(alone=True)
+def a_first_listing_that_hangs_holds_up_no_other_directory(bed):
+    image = bed.image(DATA[:5])
+    other = bed.image(DATA[:6])
+    bed.mount()
+    os.stat(bed.view(other))
+    set_record(bed, image, glancefs_test_list_delay_ms=HANGS_MS)
+    listers = [bed.start("ls", bed.mount_point / "decrypt") for _ in range(READERS)]
+    time.sleep(bed.seconds(0.3))
+    equal([lister.poll() for lister in listers], [None] * READERS, "how the listings ended")
+    begin = time.monotonic()
+    os.listdir(bed.mount_point)
+    same_bytes(bed.run("cat", bed.view(other)).stdout, DATA[:6], "another image")
+    seconds = time.monotonic() - begin
+    print(f"another directory and a file beside {READERS} listings that hang: {1000 * seconds:.0f} ms")
+    check(seconds <= bed.seconds(1), f"they took {seconds:.2f} s")
+    for lister in listers:
+        lister.kill()
+        lister.wait()
