@@ -56,7 +56,7 @@ int gcrypt_cipher_open(enum cipher_algorithm algorithm, int mode, const void *ke
         gcry_cipher_open(&handle, algorithms[algorithm].gcrypt_id, mode, GCRY_CIPHER_SECURE);
 
     if (gcry_err_code(result) == GPG_ERR_ENOMEM)
-        return error_set(err, ERROR_EXHAUSTED, "locked memory is used up");
+        return error_set(err, ERROR_EXHAUSTED, "locked memory is used up (max_memory)");
     if (result != 0)
         return error_set(err, ERROR_UNSUPPORTED, "cipher %s: %s",
                          gcry_cipher_algo_name(algorithms[algorithm].gcrypt_id),

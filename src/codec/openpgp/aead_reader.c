@@ -77,7 +77,7 @@ static int skip(struct aead_reader *aead, size_t size, struct cancel *cancel, st
         return 0;
     scratch = secure_arena_allocate(aead->arena, size < SKIP_BYTES ? size : SKIP_BYTES);
     if (scratch == NULL)
-        return error_set(err, ERROR_EXHAUSTED, "out of locked memory");
+        return secure_arena_refuse(aead->arena, err);
     while (size > 0 && result == 0) {
         const size_t piece = size < SKIP_BYTES ? size : SKIP_BYTES;
 
@@ -175,7 +175,7 @@ int aead_reader_new(const struct encrypted_body *body, const struct aead_header 
     struct aead_reader *aead = secure_arena_allocate(key->arena, sizeof *aead);
 
     if (aead == NULL)
-        return error_set(err, ERROR_EXHAUSTED, "out of locked memory");
+        return secure_arena_refuse(key->arena, err);
     aead->reader = (struct decrypted_reader){.ops = &ops, .position = 0};
     aead->body = *body;
     aead->arena = key->arena;

@@ -58,7 +58,7 @@ static int grow(struct aead_stream *stream, struct error *err)
                          LIMIT_AEAD_CHUNK_BYTES);
     buffer = secure_arena_allocate(stream->arena, capacity);
     if (buffer == NULL)
-        return error_set(err, ERROR_EXHAUSTED, "out of locked memory");
+        return secure_arena_refuse(stream->arena, err);
     if (stream->filled > 0)
         memcpy(buffer, stream->buffer, stream->filled);
     secure_arena_release(stream->arena, stream->buffer);

@@ -106,7 +106,7 @@ int aead_writer_new(enum aead_mode mode, const struct session_key *key, struct b
     struct aead_writer *writer = secure_arena_allocate(key->arena, sizeof *writer);
 
     if (writer == NULL)
-        return error_set(err, ERROR_EXHAUSTED, "out of locked memory");
+        return secure_arena_refuse(key->arena, err);
     writer->packets.write = write_packets;
     writer->below = below;
     writer->arena = key->arena;

@@ -112,7 +112,7 @@ int cfb_reader_new(const struct encrypted_body *body, const struct session_key *
     struct cfb_reader *cfb = secure_arena_allocate(key->arena, sizeof *cfb);
 
     if (cfb == NULL)
-        return error_set(err, ERROR_EXHAUSTED, "out of locked memory");
+        return secure_arena_refuse(key->arena, err);
     cfb->reader = (struct decrypted_reader){.ops = &ops, .position = DECRYPTED_READER_NOWHERE};
     cfb->body = *body;
     cfb->arena = key->arena;

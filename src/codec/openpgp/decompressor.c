@@ -44,7 +44,7 @@ static void release(void *arena, void *memory)
 
 static int out_of_memory(struct error *err)
 {
-    return error_set(err, ERROR_EXHAUSTED, "out of locked memory");
+    return error_set(err, ERROR_EXHAUSTED, "locked memory is used up (max_memory)");
 }
 
 static int zlib_step(struct decompressor *decompressor, struct decompressor_buffers *buffers,

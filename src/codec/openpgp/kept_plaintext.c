@@ -11,7 +11,8 @@ void kept_plaintext_clear(struct kept_plaintext *kept)
 
 int kept_plaintext_check(const struct kept_plaintext *kept, struct error *err)
 {
-    return kept->is_lost ? error_set(err, ERROR_EXHAUSTED, "out of locked memory") : 0;
+    return kept->is_lost ? error_set(err, ERROR_EXHAUSTED, "locked memory is used up (max_memory)")
+                         : 0;
 }
 
 size_t kept_plaintext_copy(const struct kept_plaintext *kept, void *buffer, size_t size)

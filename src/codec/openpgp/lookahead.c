@@ -56,7 +56,8 @@ int lookahead_new(struct byte_stream *below, struct secure_arena *arena, size_t 
     lookahead->capacity = capacity;
     lookahead->buffer = arena != NULL ? secure_arena_allocate(arena, capacity) : malloc(capacity);
     if (lookahead->buffer == NULL)
-        return error_set(err, ERROR_EXHAUSTED, "out of %smemory", arena != NULL ? "locked " : "");
+        return arena != NULL ? secure_arena_refuse(arena, err)
+                             : error_set(err, ERROR_EXHAUSTED, "out of memory");
     *ret = steal(&lookahead);
     return 0;
 }

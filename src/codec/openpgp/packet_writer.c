@@ -92,8 +92,8 @@ static int allocate_chunk(struct packet_writer *writer, struct error *err)
     writer->chunk = writer->arena != NULL ? secure_arena_allocate(writer->arena, PACKET_CHUNK_BYTES)
                                           : malloc(PACKET_CHUNK_BYTES);
     if (writer->chunk == NULL)
-        return error_set(err, ERROR_EXHAUSTED, "out of %smemory",
-                         writer->arena != NULL ? "locked " : "");
+        return writer->arena != NULL ? secure_arena_refuse(writer->arena, err)
+                                     : error_set(err, ERROR_EXHAUSTED, "out of memory");
     return 0;
 }
 

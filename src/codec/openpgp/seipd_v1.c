@@ -167,7 +167,7 @@ int seipd_v1_new(struct byte_stream *body, const struct session_key *key, bool v
     struct seipd_v1 *seipd = secure_arena_allocate(key->arena, sizeof *seipd);
 
     if (seipd == NULL)
-        return error_set(err, ERROR_EXHAUSTED, "out of locked memory");
+        return secure_arena_refuse(key->arena, err);
     seipd->stream.ops = verify ? &verified_ops : &unverified_ops;
     seipd->body = body;
     seipd->arena = key->arena;

@@ -120,7 +120,7 @@ int seipd_v1_writer_new(const struct session_key *key, struct byte_output *below
     struct seipd_v1_writer *writer = secure_arena_allocate(key->arena, sizeof *writer);
 
     if (writer == NULL)
-        return error_set(err, ERROR_EXHAUSTED, "out of locked memory");
+        return secure_arena_refuse(key->arena, err);
     writer->arena = key->arena;
     writer->packets.write = write_packets;
     writer->below = below;

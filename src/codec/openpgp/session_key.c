@@ -16,7 +16,7 @@ int session_key_new(struct secure_arena *arena, struct session_key **ret, struct
     struct session_key *key = secure_arena_allocate(arena, sizeof *key);
 
     if (key == NULL)
-        return error_set(err, ERROR_EXHAUSTED, "out of locked memory");
+        return secure_arena_refuse(arena, err);
     key->arena = arena;
     *ret = key;
     return 0;
@@ -119,7 +119,7 @@ int session_key_fits(struct session_key *key, const uint8_t *sample, size_t samp
         return -1;
     plain = secure_arena_allocate(key->arena, SESSION_KEY_SAMPLE_BYTES);
     if (plain == NULL)
-        return error_set(err, ERROR_EXHAUSTED, "out of locked memory");
+        return secure_arena_refuse(key->arena, err);
     cfb_cipher_decrypt(cipher, plain, sample, sample_size);
     *ret = constant_time_equal(plain + block - SEIPD_V1_PREFIX_REPEAT_BYTES, plain + block,
                                SEIPD_V1_PREFIX_REPEAT_BYTES) &&
