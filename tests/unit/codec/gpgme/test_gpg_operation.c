@@ -199,6 +199,7 @@ static void a_gpg_of_a_daemon_that_blocks_signals_hears_its_end(void **state)
     assert_true(processes_with_become(fixture->bed.runtime, 1));
     assert_int_equal(processes_with(fixture->bed.runtime, &gpg), 1);
     assert_true(blocks_no_signal(gpg));
+    assert_false(gpg_operation_has_ended(operation));
 }
 
 /* It does not hear SIGTERM while it is stopped. */
