@@ -19,9 +19,13 @@ from write_bed import decrypt, status_of
 
 IMAGES = 24
 LARGEST = 1536 * KIB
+# Of these, under verify=stream, most is shown before all of it is verified.
+LONG, LONG_IMAGES = 4 * MIB, (2, 3)
 # All that can be in use at a time fits, but not all images.
-MAX_SIZE = 16 * MIB
-DISK = 26 * MIB
+MAX_SIZE = 22 * MIB
+DISK = 32 * MIB
+MODES = ("first", "stream")
+CACHE_NAMES = {"format", "lock", "cloud", "objects", "partial", "quarantine", "trash", "staging", "consumers"}
 UNAVAILABLE = 7  # the exit code of a command whose services do not answer
 # More than at the start may be held: memory that libraries keep; four spare buffers for requests; idle
 # connections of up to 16 handles, each with one for every service, one to spare, and two descriptors to be woken;
@@ -40,8 +44,11 @@ class Written(NamedTuple):
 class Place:
     """One of the two mounts."""
 
+    first_mode = 0  # of MODES, which take turns from mount to mount
+
     def __init__(self, name: str, bed: Bed, seed: int):
         self.name, self.bed, self.seed = name, bed, seed
+        self.mounts, self.verify = 0, ""
         self.ledger = Ledger()
         self.failures: Dict[str, List[str]] = {}
         self.lock = threading.Lock()
@@ -55,7 +62,8 @@ class Place:
     def add_images(self) -> None:
         dice = random.Random(f"{self.seed} images of {self.name}")
         for number in range(IMAGES):
-            data = plaintext(dice.randrange(LARGEST // 2, LARGEST) if number > 1 else number, seed=number)
+            size = number if number < 2 else LONG if number in LONG_IMAGES else dice.randrange(LARGEST // 2, LARGEST)
+            data = plaintext(size, seed=number)
             options = ("-z1",) if number % 5 == 4 else ()
             self.data[self.bed.image(data, *options, **self.record_fields())] = data
         self.images = list(self.data)
@@ -71,7 +79,10 @@ class Place:
     # --- the daemon ---
 
     def mount(self) -> None:
-        self.bed.mount("--config", str(self.configuration))
+        self.verify = MODES[(self.first_mode + self.mounts) % len(MODES)]
+        self.bed.mount("--config", str(self.configuration), "-o", f"verify={self.verify}")
+        self.mounts += 1
+        self.ledger.add(f"mounts with verify={self.verify}")
 
     def kill(self) -> None:
         """kill -9; the place can be mounted again."""
@@ -159,6 +170,10 @@ class Place:
         self.bed.wait_for(lambda: not self.stale_consumers(), 30, "the consumers of deleted images to be withdrawn")
         for place in ("partial", "trash", "quarantine", "staging"):
             equal(sorted(os.listdir(self.bed.cache / place)), [], f"what is left in {place}")
+        equal(set(os.listdir(self.bed.cache)) - CACHE_NAMES, set(), "what else is in the cache")
+        held = {path: path.stat().st_size for path in (self.bed.cache / "objects").glob("*/data")}
+        equal({path.parent.name[:36] for path in held} - set(self.data), set(), "objects of images that are gone")
+        check(sum(held.values()) <= MAX_SIZE, f"the cache holds {sum(held.values())} bytes of {MAX_SIZE}")
         strange = [path.name for path in (self.bed.cloud.path / "images").iterdir()
                    if path.suffix not in (".json", ".data")]
         strange += [path.name for path in (self.bed.cache / "consumers").glob(".*")]
@@ -193,6 +208,8 @@ class LocalPlace(Place):
 
 class OpenstackPlace(Place):
     """Services over HTTP that fail in all ways."""
+
+    first_mode = 1
 
     def __init__(self, bed: Bed, seed: int):
         super().__init__("openstack", bed, seed)

@@ -19,7 +19,7 @@ from messages import KIB, MIB
 from place import LocalPlace, OpenstackPlace, Place, Written
 from write_bed import COMMIT, file_of, part_of, put, set_record
 
-READ_BYTES = "every byte that a reader gets is right"
+READ_BYTES = "every byte that a reader gets is right, or under verify=stream ends in an error"
 READ_ERRORS = "a reader sees no error that no fault explains"
 WRITE_ERRORS = "a writer sees no error that no fault explains"
 IMAGES = "an image that becomes active holds what was written"
@@ -31,6 +31,8 @@ MOUNT_IS_GONE = (errno.ENOTCONN, errno.ECONNABORTED, errno.ENOENT)
 MOUNT_ENDS = (*MOUNT_IS_GONE, errno.ESHUTDOWN)
 # What a command's exit code stands for.
 ERRORS_OF_CODE = {1: (errno.ENOSPC,), 4: (errno.EACCES,), 5: (errno.EBADMSG,), 7: (errno.EIO, errno.ETIMEDOUT)}
+# Under verify=stream nobody gets so much of an image's end before all of it is verified.
+WITHHELD = MIB
 MOST_SEALED = 4
 MOST_BUSY_SECONDS = 3
 MOST_ABORT_SECONDS = 10
@@ -42,6 +44,19 @@ class Worker(NamedTuple):
     turn: Callable[[random.Random], None]
     pause: float  # most seconds between two turns
     share: float = 1.0  # of the run's time
+
+
+class Reading:
+    """What somebody read of an image so far. `is_early`: perhaps before it was verified."""
+
+    def __init__(self, image: str, expected: bytes, began: float, is_early: bool):
+        self.image, self.expected, self.began, self.is_early = image, expected, began, is_early
+        self.at, self.wrong_at, self.has_ended = 0, None, False
+
+    def take(self, part: bytes) -> None:
+        if self.wrong_at is None and part != self.expected[self.at:self.at + len(part)]:
+            self.wrong_at = self.at
+        self.at += len(part)
 
 
 class Workers:
@@ -61,34 +76,42 @@ class Workers:
         if isinstance(self.place, LocalPlace):
             workers += [Worker("services", self.disturb_services, 0.6), Worker("disk", self.fill_disk, 6)]
         if isinstance(self.place, OpenstackPlace):
-            workers += [Worker("outage", self.have_outage, 5)]
+            workers += [Worker("outage", self.have_outage, 30)]
         return workers
 
     # --- reading ---
 
-    def stream_of(self, image: str, step: int, share: float = 1.0) -> bool:
-        """Reads so much of an image and compares it; False when an error ended it that is explained."""
-        expected, began, at = self.place.data[image], time.monotonic(), 0
-        self.ledger.add("opens")
+    def stream_of(self, image: str, step: int, share: float = 1.0) -> None:
+        """Reads so much of an image and compares it."""
+        reading = Reading(image, self.place.data[image], time.monotonic(), self.place.verify == "stream")
         try:
             stream = os.open(self.bed.view(image), os.O_RDONLY)
+            reading.is_early |= self.place.verify == "stream"
             try:
-                while at < len(expected) * share or share == 1.0:
+                while not reading.has_ended and (share == 1.0 or reading.at < len(reading.expected) * share):
                     part = os.read(stream, step)
-                    if part != expected[at:at + len(part)] or (not part and at < len(expected)):
-                        self.place.fail(READ_BYTES, f"{image}: {len(part)} bytes at {at} of {len(expected)}")
-                        return False
-                    at += len(part)
-                    if not part:
-                        break
+                    reading.take(part)
+                    reading.has_ended = not part
             finally:
                 os.close(stream)
         except OSError as error:
-            self.was_refused(READ_ERRORS, error, began, image)
-            return False
-        finally:
-            self.ledger.add("bytes compared", at)
-        return True
+            self.was_refused(READ_ERRORS, error, reading.began, image)
+        self.judge(reading)
+
+    def judge(self, reading: Reading) -> None:
+        """Bytes that are shown early may be wrong: then damage explains them, and nobody gets to the end."""
+        self.ledger.add(f"opens with verify={'stream' if reading.is_early else 'first'}")
+        self.ledger.add("bytes compared", reading.at)
+        size, where = len(reading.expected), f"{reading.image}: {reading.at} bytes, wrong from {reading.wrong_at} on"
+        if reading.has_ended and reading.at != size:
+            self.place.fail(READ_BYTES, f"{where}, and the end, of {size}")
+        if reading.wrong_at is None:
+            return
+        self.ledger.add("readings of damaged bytes")
+        if not reading.is_early or not self.ledger.explains(errno.EBADMSG, reading.began, reading.image):
+            self.place.fail(READ_BYTES, f"{where}, of {size}")
+        elif reading.at > size - WITHHELD:
+            self.place.fail(READ_BYTES, f"{where}, of {size}: also of what is withheld")
 
     def was_refused(self, kind: str, error: OSError, since: float, image: Optional[str]) -> None:
         name = errno.errorcode.get(error.errno, str(error.errno))
@@ -112,6 +135,7 @@ class Workers:
     def abort_read(self, dice: random.Random) -> None:
         """A reader that gets a signal must be gone in a moment, and what it had was right."""
         image, number = dice.choice(self.place.images), dice.choice((signal.SIGINT, signal.SIGTERM, signal.SIGKILL))
+        reading = Reading(image, self.place.data[image], time.monotonic(), self.place.verify == "stream")
         child = subprocess.Popen(["cat", str(self.bed.view(image))], stdin=subprocess.DEVNULL,
                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         with child.stdout:
@@ -124,10 +148,10 @@ class Workers:
                 self.place.fail(WAITING, f"a reader of {image} did not end by {number.name}")
                 child.kill()
             had += child.stdout.read()
-        if not self.place.data[image].startswith(had):
-            self.place.fail(READ_BYTES, f"{image}: an aborted reader had other bytes")
+        reading.is_early |= self.place.verify == "stream"
+        reading.take(had)
+        self.judge(reading)
         self.ledger.add("readers aborted" if child.returncode < 0 else "readers that were faster than the signal")
-        self.ledger.add("bytes compared", len(had))
 
     # --- writing ---
 
@@ -318,8 +342,7 @@ class Workers:
             with self.ledger.during(what):
                 self.change_record(image, pause, glancefs_test_stop_at=100 * KIB)
 
-    def have_outage(self, dice: random.Random) -> None:
-        time.sleep(dice.uniform(5, 20))
+    def have_outage(self, _: random.Random) -> None:
         self.ledger.add("outages")
         self.place.cloud.outage()
 
@@ -358,10 +381,12 @@ def work(worker: Worker, place: Place, end: float) -> None:
     dice = random.Random(f"{place.seed} {place.name} {worker.name}")
     turns = 0
     try:
-        while time.monotonic() < end or turns == 0:
+        while True:
+            time.sleep(min(dice.uniform(0, worker.pause), max(0.0, end - time.monotonic())))
+            if turns and time.monotonic() >= end:
+                break
             worker.turn(dice)
             turns += 1
-            time.sleep(dice.uniform(0, worker.pause))
     except Exception:  # whatever it is: this worker is missing from now on
         place.fail(RUN, f"{worker.name} broke off in turn {turns + 1}: {traceback.format_exc()}")
     place.ledger.add(f"turns of {worker.name.rstrip(' 0123456789')}", turns)
