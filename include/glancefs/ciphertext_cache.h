@@ -238,6 +238,7 @@ struct ciphertext_cache_usage {
     uint64_t quarantined_bytes;
     uint64_t staged_bytes;   /* of uploads */
     uint64_t trash_bytes;    /* of what is being removed: it takes its space until it is gone */
+    uint64_t used_bytes;     /* of disk, by all of these: what the limits count */
     uint64_t max_size_bytes; /* the limits in bytes; UINT64_MAX: none */
     uint64_t min_free_bytes; /* 0: none */
     uint64_t filesystem_bytes;
@@ -255,6 +256,10 @@ int ciphertext_cache_usage(struct ciphertext_cache *cache, struct ciphertext_cac
 void ciphertext_cache_download_use(struct ciphertext_cache *cache, struct limit_use *ret);
 
 /* --- work on it, beside a daemon or in one --- */
+
+/** In a `progress` below: somebody else downloads the object and is waited for; the rest of the number
+ *  is what he has by now. */
+#define CACHE_PROGRESS_WAITS (UINT64_C(1) << 63)
 
 /**
  * Fetches the object of `record` unless it is there, and proves size and hash; nothing is decrypted.

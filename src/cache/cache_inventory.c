@@ -173,6 +173,7 @@ int ciphertext_cache_usage(struct ciphertext_cache *cache, struct ciphertext_cac
     *ret = (struct ciphertext_cache_usage){
         .staged_bytes = state.staged_bytes,
         .trash_bytes = state.trash_bytes,
+        .used_bytes = space_policy_sum(stored) + state.staged_bytes + state.trash_bytes,
         .filesystem_bytes = state.filesystem_bytes,
         .free_bytes = state.free_bytes,
         .evictions = atomic_load(&cache->space.evictions),

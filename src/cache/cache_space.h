@@ -41,8 +41,7 @@ int cache_space_reserve(struct cache_space *space, struct partial_object *partia
 
 /**
  * Reserves the `size` bytes from `offset` on for a download whose size is not known, as
- * cache_space_reserve does. Where the filesystem cannot allocate them others do not know of them before
- * they are written.
+ * cache_space_reserve does.
  */
 int cache_space_extend(struct cache_space *space, struct partial_object *partial, uint64_t offset,
                        uint64_t size, int64_t now_ns, struct cancel *cancel, struct error *err);

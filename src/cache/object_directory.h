@@ -17,6 +17,10 @@
 #define OBJECT_DATA "data"
 #define OBJECT_METADATA "meta.json"
 
+/** Of a download whose object has no known size, where nothing can be allocated: its size is up to where
+ *  the data may grow. */
+#define OBJECT_RESERVE "reserve"
+
 /** True for what object_metadata_name gives: a UUID, alone or with a dot and hexadecimal digits. */
 bool object_name_is_valid(const char *name);
 

@@ -252,7 +252,7 @@ static int run_in_turn(struct download *download, struct cancel *cancel, struct 
 static int begin(const struct object_fetch *fetch, const struct object_metadata *metadata,
                  struct cancel *cancel, struct partial_object **ret, struct error *err)
 {
-    while (object_store_begin(fetch->layout, metadata, cancel, ret, err) < 0) {
+    while (object_store_begin(fetch->layout, metadata, fetch->progress, cancel, ret, err) < 0) {
         if (err->kind != ERROR_NO_SPACE ||
             cache_space_make_room(fetch->space, BEGIN_BYTES, wall_clock_ns(), cancel, err) < 0)
             return -1;

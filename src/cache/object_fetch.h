@@ -33,7 +33,7 @@ struct object_fetch {
     struct image_record *record;
     struct byte_sink *observer; /* NULL: none */
     struct object_feed *feed;   /* NULL: nobody follows */
-    _Atomic uint64_t *progress; /* bytes that are there and hashed; NULL: nobody asks */
+    _Atomic uint64_t *progress; /* see ciphertext_cache_fetch; NULL: nobody asks */
 };
 
 /** What was obtained. */

@@ -52,17 +52,28 @@ static bool look_at_file(int place_fd, const char *entry, const char *name, stru
     return true;
 }
 
+/* Up to where a download may grow. */
+static uint64_t promised_bytes(const struct cache_layout *layout, const char *name)
+{
+    struct object_metadata metadata;
+    struct error ignored = ERROR_INIT;
+    struct stat reserve;
+
+    if (object_store_read_metadata(layout, CACHE_PLACE_PARTIAL, name, &metadata, &ignored) < 0)
+        return 0;
+    if (metadata.size != OBJECT_SIZE_UNKNOWN)
+        return metadata.size;
+    (void)look_at_file(layout->place_fds[CACHE_PLACE_PARTIAL], name, OBJECT_RESERVE, &reserve);
+    return (uint64_t)reserve.st_size;
+}
+
 /* What a download may still take without anybody else's knowing. */
 static uint64_t unallocated_bytes(const struct cache_layout *layout, const char *name,
                                   uint64_t allocated_bytes)
 {
-    struct object_metadata metadata;
-    struct error ignored = ERROR_INIT;
+    const uint64_t promised = promised_bytes(layout, name);
 
-    if (object_store_read_metadata(layout, CACHE_PLACE_PARTIAL, name, &metadata, &ignored) < 0 ||
-        metadata.size == OBJECT_SIZE_UNKNOWN || metadata.size <= allocated_bytes)
-        return 0;
-    return metadata.size - allocated_bytes;
+    return promised > allocated_bytes ? promised - allocated_bytes : 0;
 }
 
 /* False when it is gone meanwhile, or cannot be looked at. */

@@ -64,12 +64,14 @@ struct partial_object {
 
 /**
  * Takes the download of this object in hand, begun anew or where one with the same metadata ended (if
- * a hash can tell whether that was right). Waits, interruptibly, for whoever has it in hand.
+ * a hash can tell whether that was right). Waits, interruptibly, for whoever has it in hand; `progress`
+ * (may be NULL) is set to what he has, with CACHE_PROGRESS_WAITS, and to 0 when that is over.
  * ERROR_EXISTS when the object is complete (maybe he completed it), as far as object_store_has tells.
  * One that is begun anew has nothing reserved; one that goes on still has what it had.
  */
 int object_store_begin(const struct cache_layout *layout, const struct object_metadata *metadata,
-                       struct cancel *cancel, struct partial_object **ret, struct error *err);
+                       _Atomic uint64_t *progress, struct cancel *cancel,
+                       struct partial_object **ret, struct error *err);
 
 /**
  * Records that the download may take its whole size, and allocates it where the filesystem can.
@@ -80,8 +82,8 @@ int object_store_grant(struct partial_object *partial, const struct object_metad
                        struct error *err);
 
 /**
- * Allocates `size` bytes from `offset` on, of an object whose size is not known, where the filesystem can.
- * Locked, as above. What lies behind the data in the end is to be given back (object_store_trim).
+ * Allocates `size` bytes from `offset` on, of an object whose size is not known; where the filesystem
+ * cannot, a file beside the data says so, for object_store_list. Locked, as above. What lies behind the data in the end is to be given back (object_store_trim).
  */
 int object_store_extend(struct partial_object *partial, uint64_t offset, uint64_t size,
                         struct error *err);

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -126,9 +127,19 @@ static int check_not_complete(const struct cache_layout *layout,
     return 0;
 }
 
+/* What whoever has it in hand has downloaded by now. */
+static void show_other(const struct partial_object *partial, _Atomic uint64_t *progress)
+{
+    struct stat status;
+
+    if (progress != NULL && fstat(partial->data_fd, &status) == 0)
+        atomic_store(progress, CACHE_PROGRESS_WAITS | (uint64_t)status.st_size);
+}
+
 /* Turns in which it is in use are not counted: a download may take hours. */
 static int take_in_hand(const struct cache_layout *layout, const struct object_metadata *metadata,
-                        struct partial_object *partial, struct cancel *cancel, struct error *err)
+                        struct partial_object *partial, _Atomic uint64_t *progress,
+                        struct cancel *cancel, struct error *err)
 {
     bool is_done;
 
@@ -141,6 +152,8 @@ static int take_in_hand(const struct cache_layout *layout, const struct object_m
             turn++;
         } else if (err->kind != ERROR_BUSY) {
             return -1;
+        } else {
+            show_other(partial, progress);
         }
     }
     return error_set(err, ERROR_BUSY, "cache: partial/%s is in use", partial->name);
@@ -190,9 +203,14 @@ static int look_what_is_there(struct partial_object *partial, const struct objec
 }
 
 static int begin(const struct cache_layout *layout, const struct object_metadata *metadata,
-                 struct partial_object *partial, struct cancel *cancel, struct error *err)
+                 struct partial_object *partial, _Atomic uint64_t *progress, struct cancel *cancel,
+                 struct error *err)
 {
-    if (take_in_hand(layout, metadata, partial, cancel, err) < 0)
+    const int result = take_in_hand(layout, metadata, partial, progress, cancel, err);
+
+    if (progress != NULL)
+        atomic_store(progress, 0);
+    if (result < 0)
         return -1;
     /* Completed by him we waited for: what we hold we have made ourselves. */
     if (check_not_complete(layout, metadata, err) < 0) {
@@ -203,19 +221,20 @@ static int begin(const struct cache_layout *layout, const struct object_metadata
 }
 
 int object_store_begin(const struct cache_layout *layout, const struct object_metadata *metadata,
-                       struct cancel *cancel, struct partial_object **ret, struct error *err)
+                       _Atomic uint64_t *progress, struct cancel *cancel,
+                       struct partial_object **ret, struct error *err)
 {
     CLEANUP(partial_object_free) struct partial_object *partial = NULL;
     int result;
 
     if (new_partial(metadata, &partial, err) < 0)
         return -1;
-    result = begin(layout, metadata, partial, cancel, err);
+    result = begin(layout, metadata, partial, progress, cancel, err);
     if (result < 0 && err->kind == ERROR_CORRUPT) {
         /* What is no file cannot be removed like one: the whole directory goes. */
         object_store_drop(layout, partial);
         *err = (struct error)ERROR_INIT;
-        result = begin(layout, metadata, partial, cancel, err);
+        result = begin(layout, metadata, partial, progress, cancel, err);
     }
     if (result < 0)
         return -1;
@@ -236,12 +255,13 @@ static int write_metadata(const struct partial_object *partial,
     return 0;
 }
 
-/* Where the filesystem cannot, the metadata alone reserve it. */
+/* *ret_is_done is false where the filesystem cannot. */
 static int allocate(const struct partial_object *partial, uint64_t offset, uint64_t size,
-                    struct error *err)
+                    bool *ret_is_done, struct error *err)
 {
     int result;
 
+    *ret_is_done = true;
     if (size == OBJECT_SIZE_UNKNOWN || size == 0)
         return 0;
     if (size > INT64_MAX || offset > INT64_MAX - size)
@@ -249,21 +269,44 @@ static int allocate(const struct partial_object *partial, uint64_t offset, uint6
     do
         result = fallocate(partial->data_fd, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)size);
     while (result < 0 && errno == EINTR);
+    *ret_is_done = result == 0;
     if (result < 0 && errno != EOPNOTSUPP && errno != ENOSYS)
         return error_set_errno(err, errno, "cache: reserve %" PRIu64 " bytes", size);
     return 0;
 }
 
+/* Says up to where the data will go in the size of an empty file, which takes no space. */
+static int promise(const struct partial_object *partial, uint64_t end, struct error *err)
+{
+    CLEANUP(fd_close)
+    int fd = openat(partial->dir_fd, OBJECT_RESERVE,
+                    O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, S_IRUSR | S_IWUSR);
+
+    if (fd < 0 || ftruncate(fd, (off_t)end) < 0)
+        return error_set_errno(err, errno, "cache: partial/%s: " OBJECT_RESERVE, partial->name);
+    return 0;
+}
+
+static void withdraw_promise(const struct partial_object *partial)
+{
+    (void)unlinkat(partial->dir_fd, OBJECT_RESERVE, 0);
+}
+
 int object_store_extend(struct partial_object *partial, uint64_t offset, uint64_t size,
                         struct error *err)
 {
-    return allocate(partial, offset, size, err);
+    bool is_allocated;
+
+    if (allocate(partial, offset, size, &is_allocated, err) < 0)
+        return -1;
+    return is_allocated ? 0 : promise(partial, offset + size, err);
 }
 
 void object_store_trim(struct partial_object *partial)
 {
     struct stat status;
 
+    withdraw_promise(partial);
     if (fstat(partial->data_fd, &status) == 0 && ftruncate(partial->data_fd, status.st_size) < 0)
         return; /* It was allocated, and stays so until the download goes on or goes. */
 }
@@ -279,10 +322,11 @@ int object_store_grant(struct partial_object *partial, const struct object_metad
                        struct error *err)
 {
     struct object_metadata unfinished = *metadata;
+    bool ignored; /* Where nothing can be allocated, the metadata reserve it. */
 
     unfinished.fetched_at = 0;
     if (write_metadata(partial, &unfinished, err) < 0 ||
-        allocate(partial, 0, metadata->size, err) < 0) {
+        allocate(partial, 0, metadata->size, &ignored, err) < 0) {
         if (!partial->is_granted)
             take_back_grant(partial);
         return -1;
@@ -295,6 +339,7 @@ int object_store_restart(struct partial_object *partial, struct error *err)
 {
     if (ftruncate(partial->data_fd, 0) < 0)
         return error_set_errno(err, errno, "cache: partial/%s: empty it", partial->name);
+    withdraw_promise(partial);
     partial->present = 0;
     return 0;
 }
@@ -369,6 +414,8 @@ int object_store_publish(const struct cache_layout *layout, struct partial_objec
     struct error ignored = ERROR_INIT;
     int result;
 
+    if (metadata->size == OBJECT_SIZE_UNKNOWN)
+        withdraw_promise(partial);
     if (complete_metadata(partial, metadata, now_ns, &complete, err) < 0 ||
         sync_data(partial, complete.size, err) < 0 || write_metadata(partial, &complete, err) < 0)
         return -1;

@@ -115,22 +115,12 @@ static uint64_t minus(uint64_t a, uint64_t b)
     return a > b ? a - b : 0;
 }
 
-uint64_t cache_report_used_bytes(const struct cached_object_list *list,
-                                 const struct ciphertext_cache_usage *usage)
-{
-    uint64_t used = usage->staged_bytes + usage->trash_bytes;
-
-    for (size_t i = 0; i < list->count; i++)
-        used += list->objects[i].disk_bytes;
-    return used;
-}
-
-uint64_t cache_report_available_bytes(const struct ciphertext_cache_usage *usage,
-                                      uint64_t used_bytes)
+uint64_t cache_report_available_bytes(const struct ciphertext_cache_usage *usage)
 {
     const uint64_t on_disk = minus(usage->free_bytes, usage->min_free_bytes);
-    const uint64_t in_limit =
-        usage->max_size_bytes == NO_LIMIT ? UINT64_MAX : minus(usage->max_size_bytes, used_bytes);
+    const uint64_t in_limit = usage->max_size_bytes == NO_LIMIT
+                                  ? UINT64_MAX
+                                  : minus(usage->max_size_bytes, usage->used_bytes);
 
     return on_disk < in_limit ? on_disk : in_limit;
 }
@@ -174,15 +164,14 @@ static void print_parts(const struct ciphertext_cache_usage *usage)
         (void)printf("%-12s  %12" PRIu64 "\n", "not ours", usage->unknown_entries);
 }
 
-void cache_report_usage(const char *path, const struct ciphertext_cache_usage *usage,
-                        uint64_t used_bytes)
+void cache_report_usage(const char *path, const struct ciphertext_cache_usage *usage)
 {
     char text[SIZE_TEXT_BYTES];
 
     (void)printf("%s\n", path);
     (void)printf(USAGE_FORMAT, "", "SIZE", "USED", "AVAILABLE", "USE");
-    print_room("cache", usage->max_size_bytes, used_bytes,
-               cache_report_available_bytes(usage, used_bytes));
+    print_room("cache", usage->max_size_bytes, usage->used_bytes,
+               cache_report_available_bytes(usage));
     print_room("filesystem", usage->filesystem_bytes,
                minus(usage->filesystem_bytes, usage->free_bytes), usage->free_bytes);
     if (usage->min_free_bytes > 0)
@@ -198,8 +187,7 @@ struct usage_member {
     uint64_t value;
 };
 
-int cache_report_usage_json(const struct ciphertext_cache_usage *usage, uint64_t used_bytes,
-                            struct error *err)
+int cache_report_usage_json(const struct ciphertext_cache_usage *usage, struct error *err)
 {
     const struct usage_member members[] = {
         {"objects", usage->objects},
@@ -211,8 +199,8 @@ int cache_report_usage_json(const struct ciphertext_cache_usage *usage, uint64_t
         {"quarantined_bytes", usage->quarantined_bytes},
         {"staged_bytes", usage->staged_bytes},
         {"trash_bytes", usage->trash_bytes},
-        {"used_bytes", used_bytes},
-        {"available_bytes", cache_report_available_bytes(usage, used_bytes)},
+        {"used_bytes", usage->used_bytes},
+        {"available_bytes", cache_report_available_bytes(usage)},
         {"max_size_bytes", usage->max_size_bytes},
         {"min_free_bytes", usage->min_free_bytes == 0 ? NO_LIMIT : usage->min_free_bytes},
         {"filesystem_bytes", usage->filesystem_bytes},

@@ -21,25 +21,17 @@ void cache_report_table(const struct cached_object_list *list);
  */
 int cache_report_json(const struct cached_object_list *list, struct error *err);
 
-/** What the limits count, in bytes of disk: all objects with what downloads have reserved, and sealed
- *  uploads. Somewhat more than the data, as files take whole blocks. */
-uint64_t cache_report_used_bytes(const struct cached_object_list *list,
-                                 const struct ciphertext_cache_usage *usage);
-
 /** Bytes that may still come without anything having to go. */
-uint64_t cache_report_available_bytes(const struct ciphertext_cache_usage *usage,
-                                      uint64_t used_bytes);
+uint64_t cache_report_available_bytes(const struct ciphertext_cache_usage *usage);
 
 /** Like df: size, use and room of cache and filesystem, then what the cache holds. `path` is its
  *  directory. */
-void cache_report_usage(const char *path, const struct ciphertext_cache_usage *usage,
-                        uint64_t used_bytes);
+void cache_report_usage(const char *path, const struct ciphertext_cache_usage *usage);
 
 /**
  * One object on a line, with the members of struct ciphertext_cache_usage but the counts of this
- * process, and used_bytes and available_bytes. null for a limit that there is not.
+ * process, and available_bytes. null for a limit that there is not.
  */
-int cache_report_usage_json(const struct ciphertext_cache_usage *usage, uint64_t used_bytes,
-                            struct error *err);
+int cache_report_usage_json(const struct ciphertext_cache_usage *usage, struct error *err);
 
 #endif

@@ -113,18 +113,14 @@ static int list_objects(const struct cache_job *job)
 
 static int show_usage(const struct cache_job *job)
 {
-    CLEANUP(cached_object_list_free) struct cached_object_list *list = NULL;
     struct ciphertext_cache_usage usage;
     struct error err = ERROR_INIT;
-    uint64_t used_bytes;
 
-    if (ciphertext_cache_list(job->access->cache, &list, &err) < 0 ||
-        ciphertext_cache_usage(job->access->cache, &usage, &err) < 0)
+    if (ciphertext_cache_usage(job->access->cache, &usage, &err) < 0)
         return command_fail(COMMAND, &err);
-    used_bytes = cache_report_used_bytes(list, &usage);
     if (!job->options->as_json)
-        cache_report_usage(job->access->path, &usage, used_bytes);
-    else if (cache_report_usage_json(&usage, used_bytes, &err) < 0)
+        cache_report_usage(job->access->path, &usage);
+    else if (cache_report_usage_json(&usage, &err) < 0)
         return command_fail(COMMAND, &err);
     return EXIT_CODE_OK;
 }

@@ -7,6 +7,7 @@
 #include "cli/json_line.h"
 #include "cli/progress_board.h"
 #include "cli/size_text.h"
+#include "glancefs/ciphertext_cache.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -84,6 +85,16 @@ static unsigned terminal_columns(void)
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
+static struct progress_row row_of(const struct image_task *task)
+{
+    const uint64_t done = atomic_load(&task->done_bytes);
+
+    return (struct progress_row){.label = task->image_id,
+                                 .done = done & ~CACHE_PROGRESS_WAITS,
+                                 .total = atomic_load(&task->total_bytes),
+                                 .is_waiting = (done & CACHE_PROGRESS_WAITS) != 0};
+}
+
 static void show_progress(struct image_shift *shift)
 {
     struct progress_row rows[IMAGE_WORK_JOBS_MAXIMUM];
@@ -92,12 +103,8 @@ static void show_progress(struct image_shift *shift)
 
     monitor_lock(&shift->monitor);
     for (size_t i = 0; i < work->count && count < work->jobs; i++) {
-        const struct image_task *task = &work->tasks[i];
-
-        if (task->is_running)
-            rows[count++] = (struct progress_row){.label = task->image_id,
-                                                  .done = atomic_load(&task->done_bytes),
-                                                  .total = atomic_load(&task->total_bytes)};
+        if (work->tasks[i].is_running)
+            rows[count++] = row_of(&work->tasks[i]);
     }
     monitor_unlock(&shift->monitor);
     progress_board_update(&shift->board, rows, count, terminal_columns(), clock_monotonic_ns());

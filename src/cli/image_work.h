@@ -27,7 +27,7 @@ struct image_task {
     const char *image_id; /* borrowed; whatever was given for one */
     const void *subject;  /* the caller's own; may be NULL */
 
-    _Atomic uint64_t done_bytes;
+    _Atomic uint64_t done_bytes;  /* maybe with CACHE_PROGRESS_WAITS */
     _Atomic uint64_t total_bytes; /* IMAGE_TASK_TOTAL_UNKNOWN at first */
     const char *result;           /* one word for it; NULL becomes "failed" or "interrupted" */
 

@@ -30,6 +30,11 @@ static void fill_bar(int percent, char ret[BAR_WIDTH + 1])
     ret[BAR_WIDTH] = '\0';
 }
 
+static const char *waiting_text(const struct progress_row *row)
+{
+    return row->is_waiting ? " waiting for another download" : "";
+}
+
 static void draw_row(const struct progress_board *board, const struct progress_row *row,
                      unsigned columns)
 {
@@ -38,11 +43,13 @@ static void draw_row(const struct progress_board *board, const struct progress_r
     char bar[BAR_WIDTH + 1];
 
     if (percent < 0) {
-        (void)snprintf(text, sizeof text, "%s       %6" PRIu64 " MiB", row->label, row->done >> 20);
+        (void)snprintf(text, sizeof text, "%s       %6" PRIu64 " MiB%s", row->label,
+                       row->done >> 20, waiting_text(row));
     } else {
         fill_bar(percent, bar);
-        (void)snprintf(text, sizeof text, "%s %3d %% %6" PRIu64 " of %6" PRIu64 " MiB [%s]",
-                       row->label, percent, row->done >> 20, row->total >> 20, bar);
+        (void)snprintf(text, sizeof text, "%s %3d %% %6" PRIu64 " of %6" PRIu64 " MiB [%s]%s",
+                       row->label, percent, row->done >> 20, row->total >> 20, bar,
+                       waiting_text(row));
     }
     (void)fprintf(board->stream, "\r%.*s" ERASE_LINE "\n", (int)columns - 1, text);
 }
@@ -69,7 +76,7 @@ static void print_lines(const struct progress_board *board, const struct progres
                       row->done >> 20);
         if (percent >= 0)
             (void)fprintf(board->stream, " of %" PRIu64 " MiB (%d %%)", row->total >> 20, percent);
-        (void)fputc('\n', board->stream);
+        (void)fprintf(board->stream, "%s\n", waiting_text(row));
     }
 }
 

@@ -18,6 +18,7 @@ struct progress_row {
     const char *label; /* borrowed */
     uint64_t done;     /* bytes */
     uint64_t total;    /* bytes, or BYTE_SOURCE_SIZE_UNKNOWN */
+    bool is_waiting;   /* somebody else does it, and is waited for */
 };
 
 struct progress_board {

@@ -158,7 +158,7 @@ struct partial_object *space_fixture_begin(struct space_fixture *fixture, unsign
     struct partial_object *partial = NULL;
     struct error err = ERROR_INIT;
 
-    assert_succeeds(object_store_begin(fixture->layout, &metadata, NULL, &partial, &err));
+    assert_succeeds(object_store_begin(fixture->layout, &metadata, NULL, NULL, &partial, &err));
     return partial;
 }
 

@@ -79,7 +79,7 @@ int store_fetch(const struct store_fixture *fixture, struct error *err)
 {
     CLEANUP(partial_object_free) struct partial_object *partial = NULL;
 
-    if (object_store_begin(fixture->layout, &fixture->metadata, NULL, &partial, err) < 0 ||
+    if (object_store_begin(fixture->layout, &fixture->metadata, NULL, NULL, &partial, err) < 0 ||
         object_store_grant(partial, &fixture->metadata, err) < 0)
         return -1;
     store_write(partial, STORE_BYTES, STORE_SIZE, 0);
@@ -99,7 +99,8 @@ void store_leave_partial(const struct store_fixture *fixture, size_t size)
     CLEANUP(partial_object_free) struct partial_object *partial = NULL;
     struct error err = ERROR_INIT;
 
-    assert_succeeds(object_store_begin(fixture->layout, &fixture->metadata, NULL, &partial, &err));
+    assert_succeeds(
+        object_store_begin(fixture->layout, &fixture->metadata, NULL, NULL, &partial, &err));
     assert_succeeds(object_store_grant(partial, &fixture->metadata, &err));
     store_write(partial, STORE_BYTES, size, 0);
 }

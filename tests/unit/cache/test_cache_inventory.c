@@ -251,10 +251,18 @@ static void usage_counts_what_is_being_removed(void **state)
 {
     struct cache_fixture *fixture = *state;
     static const char zeros[100000];
+    struct ciphertext_cache_usage usage;
 
+    (void)mkdirat(temp_dir_fd(fixture->dir), "cache/staging", 0700);
+    temp_dir_write(fixture->dir, "cache/staging/" IMAGE_ID ".part", "x", 1);
+    fetch(fixture, IMAGE_ID, fixture->size);
+    assert_int_equal(usage_of(fixture).trash_bytes, 0);
     assert_int_equal(mkdirat(temp_dir_fd(fixture->dir), "cache/trash/one", 0700), 0);
     temp_dir_write(fixture->dir, "cache/trash/one/data", zeros, sizeof zeros);
-    assert_in_range(usage_of(fixture).trash_bytes, sizeof zeros, 2 * sizeof zeros);
+    usage = usage_of(fixture);
+    assert_in_range(usage.trash_bytes, sizeof zeros, 2 * sizeof zeros);
+    assert_int_equal(usage.used_bytes,
+                     only_object(fixture).disk_bytes + usage.staged_bytes + usage.trash_bytes);
 }
 
 /* --- beside those who move names --- */

@@ -375,6 +375,34 @@ static void an_object_of_unknown_size_reserves_nothing(void **state)
     assert_there(fixture, CACHE_PLACE_OBJECTS, "12");
 }
 
+/* Two downloads of unknown size, where one step of either fits. */
+static void a_step_counts_where_nothing_can_be_allocated(void **state)
+{
+    struct space_fixture *fixture = *state;
+    const struct object_metadata metadata = space_fixture_metadata(1, OBJECT_SIZE_UNKNOWN);
+    CLEANUP(partial_object_free)
+    struct partial_object *one = space_fixture_begin(fixture, 1, OBJECT_SIZE_UNKNOWN);
+    CLEANUP(partial_object_free)
+    struct partial_object *other = space_fixture_begin(fixture, 2, OBJECT_SIZE_UNKNOWN);
+    struct error err = ERROR_INIT;
+
+    assert_succeeds(reserve(fixture, one, 1, OBJECT_SIZE_UNKNOWN, &err));
+    assert_succeeds(reserve(fixture, other, 2, OBJECT_SIZE_UNKNOWN, &err));
+    limit_to(fixture, room_for(1) + OBJECT_OVERHEAD);
+    space_fixture_fail_allocations(EOPNOTSUPP, 2);
+    assert_succeeds(cache_space_extend(&fixture->space, one, 0, SIZE, NOW, NULL, &err));
+    assert_in_range(space_fixture_sum(fixture->layout), SIZE, SIZE + 2 * OBJECT_OVERHEAD);
+    assert_fails(ERROR_NO_SPACE,
+                 cache_space_extend(&fixture->space, other, 0, SIZE, NOW, NULL, &err));
+    assert_succeeds(object_store_publish(fixture->layout, one, &metadata, NOW, NULL, &err));
+    assert_in_range(space_fixture_sum(fixture->layout), 0, 2 * OBJECT_OVERHEAD);
+    err = (struct error)ERROR_INIT;
+    assert_succeeds(cache_space_extend(&fixture->space, other, 0, SIZE, NOW, NULL, &err));
+    assert_in_range(space_fixture_sum(fixture->layout), SIZE, SIZE + 2 * OBJECT_OVERHEAD);
+    object_store_trim(other);
+    assert_in_range(space_fixture_sum(fixture->layout), 0, 2 * OBJECT_OVERHEAD);
+}
+
 static void whoever_waits_for_the_lock_can_be_cancelled(void **state)
 {
     struct space_fixture *fixture = *state;
@@ -580,6 +608,7 @@ int main(void)
         test(a_promise_counts_where_nothing_can_be_allocated),
         test(what_is_granted_is_not_reserved_twice),
         test(an_object_of_unknown_size_reserves_nothing),
+        test(a_step_counts_where_nothing_can_be_allocated),
         test(whoever_waits_for_the_lock_can_be_cancelled),
         test(a_full_disk_takes_as_much_as_is_needed),
         test(a_full_disk_takes_what_there_is),

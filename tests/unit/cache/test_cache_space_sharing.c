@@ -54,7 +54,7 @@ static void download_once(struct downloader *downloader, unsigned round)
     CLEANUP(partial_object_free) struct partial_object *partial = NULL;
     struct error err = ERROR_INIT;
 
-    if (object_store_begin(downloader->layout, &metadata, NULL, &partial, &err) < 0) {
+    if (object_store_begin(downloader->layout, &metadata, NULL, NULL, &partial, &err) < 0) {
         downloader->failed++;
         return;
     }

@@ -103,7 +103,8 @@ static void a_download_that_nothing_was_granted_to_counts_for_nothing(void **sta
     struct error err = ERROR_INIT;
 
     fixture->metadata.size = 1000000;
-    assert_succeeds(object_store_begin(fixture->layout, &fixture->metadata, NULL, &partial, &err));
+    assert_succeeds(
+        object_store_begin(fixture->layout, &fixture->metadata, NULL, NULL, &partial, &err));
     object = only_object(fixture);
     assert_int_equal(object.unallocated_bytes, 0);
     assert_true(object.disk_bytes < 10 * BLOCKS_BYTES);
@@ -262,7 +263,8 @@ static void tidying_keeps_downloads_that_can_be_resumed(void **state)
 
     store_leave_partial(fixture, HALF);
     tidy(fixture);
-    assert_succeeds(object_store_begin(fixture->layout, &fixture->metadata, NULL, &partial, &err));
+    assert_succeeds(
+        object_store_begin(fixture->layout, &fixture->metadata, NULL, NULL, &partial, &err));
     assert_int_equal(partial->present, HALF);
 }
 
@@ -296,7 +298,8 @@ static void tidying_leaves_a_download_in_hand_alone(void **state)
     CLEANUP(partial_object_free) struct partial_object *partial = NULL;
     struct error err = ERROR_INIT;
 
-    assert_succeeds(object_store_begin(fixture->layout, &fixture->metadata, NULL, &partial, &err));
+    assert_succeeds(
+        object_store_begin(fixture->layout, &fixture->metadata, NULL, NULL, &partial, &err));
     tidy(fixture);
     assert_succeeds(object_store_grant(partial, &fixture->metadata, &err));
     store_write(partial, STORE_BYTES, STORE_SIZE, 0);

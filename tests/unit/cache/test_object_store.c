@@ -170,7 +170,8 @@ static void an_empty_object_is_an_object(void **state)
     struct error err = ERROR_INIT;
 
     fixture->metadata.size = 0;
-    assert_succeeds(object_store_begin(fixture->layout, &fixture->metadata, NULL, &partial, &err));
+    assert_succeeds(
+        object_store_begin(fixture->layout, &fixture->metadata, NULL, NULL, &partial, &err));
     assert_succeeds(object_store_grant(partial, &fixture->metadata, &err));
     assert_succeeds(object_store_publish(fixture->layout, partial, &fixture->metadata, STORE_NOW_NS,
                                          NULL, &err));
@@ -386,7 +387,8 @@ static void a_download_in_hand_is_not_discarded(void **state)
     struct partial_object *partial = NULL;
     struct error err = ERROR_INIT;
 
-    assert_succeeds(object_store_begin(fixture->layout, &fixture->metadata, NULL, &partial, &err));
+    assert_succeeds(
+        object_store_begin(fixture->layout, &fixture->metadata, NULL, NULL, &partial, &err));
     assert_true(object_store_is_in_use(fixture->layout, CACHE_PLACE_PARTIAL, STORE_NAME));
     assert_fails(ERROR_BUSY,
                  object_store_discard(fixture->layout, CACHE_PLACE_PARTIAL, STORE_NAME, &err));

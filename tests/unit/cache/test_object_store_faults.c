@@ -247,7 +247,7 @@ static int begin_and_drop(const struct store_fixture *fixture, struct error *err
 {
     CLEANUP(partial_object_free) struct partial_object *partial = NULL;
 
-    if (object_store_begin(fixture->layout, &fixture->metadata, NULL, &partial, err) < 0)
+    if (object_store_begin(fixture->layout, &fixture->metadata, NULL, NULL, &partial, err) < 0)
         return -1;
     object_store_drop(fixture->layout, partial);
     return 0;
@@ -483,7 +483,8 @@ static void what_shows_was_durable_before(void **state)
     CLEANUP(partial_object_free) struct partial_object *partial = NULL;
     struct error err = ERROR_INIT;
 
-    assert_succeeds(object_store_begin(fixture->layout, &fixture->metadata, NULL, &partial, &err));
+    assert_succeeds(
+        object_store_begin(fixture->layout, &fixture->metadata, NULL, NULL, &partial, &err));
     assert_succeeds(object_store_grant(partial, &fixture->metadata, &err));
     store_write(partial, STORE_BYTES, STORE_SIZE, 0);
     arm(MISHAP_NONE, 0, 0);
@@ -505,7 +506,7 @@ static void data_that_could_not_be_made_durable_are_dropped(void **state)
 
     for (step = 0; step < 20; step++) {
         assert_succeeds(
-            object_store_begin(fixture->layout, &fixture->metadata, NULL, &partial, &err));
+            object_store_begin(fixture->layout, &fixture->metadata, NULL, NULL, &partial, &err));
         assert_succeeds(object_store_grant(partial, &fixture->metadata, &err));
         store_write(partial, STORE_BYTES, STORE_SIZE, 0);
         arm(MISHAP_FAILURE, step, EIO);
@@ -518,7 +519,8 @@ static void data_that_could_not_be_made_durable_are_dropped(void **state)
             break;
     }
     assert_true(step < 20);
-    assert_succeeds(object_store_begin(fixture->layout, &fixture->metadata, NULL, &partial, &err));
+    assert_succeeds(
+        object_store_begin(fixture->layout, &fixture->metadata, NULL, NULL, &partial, &err));
     assert_int_equal(partial->present, 0);
 }
 
@@ -540,8 +542,8 @@ static void what_was_completed_a_moment_ago_is_not_begun(void **state)
 
     interfered = fixture;
     before_mkdir = store_publish;
-    assert_fails(ERROR_EXISTS,
-                 object_store_begin(fixture->layout, &fixture->metadata, NULL, &partial, &err));
+    assert_fails(ERROR_EXISTS, object_store_begin(fixture->layout, &fixture->metadata, NULL, NULL,
+                                                  &partial, &err));
     assert_null(before_mkdir);
     assert_null(partial);
     assert_int_equal(store_count(fixture, CACHE_PLACE_PARTIAL), 0);
@@ -557,7 +559,8 @@ static void a_download_taken_for_abandoned_is_begun_again(void **state)
 
     interfered = fixture;
     before_lock = discard_download;
-    assert_succeeds(object_store_begin(fixture->layout, &fixture->metadata, NULL, &partial, &err));
+    assert_succeeds(
+        object_store_begin(fixture->layout, &fixture->metadata, NULL, NULL, &partial, &err));
     assert_null(before_lock);
     assert_int_equal(store_count(fixture, CACHE_PLACE_TRASH), 0);
     assert_true(object_store_is_in_use(fixture->layout, CACHE_PLACE_PARTIAL, STORE_NAME));
@@ -571,8 +574,8 @@ static int grant_failing(const struct store_fixture *fixture, int errnum,
     for (int step = 0;; step++) {
         int result;
 
-        assert_int_equal(object_store_begin(fixture->layout, &fixture->metadata, NULL, ret, err),
-                         0);
+        assert_int_equal(
+            object_store_begin(fixture->layout, &fixture->metadata, NULL, NULL, ret, err), 0);
         arm(MISHAP_FAILURE, step, errnum);
         result = object_store_grant(*ret, &fixture->metadata, err);
         disarm();

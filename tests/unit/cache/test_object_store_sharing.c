@@ -48,7 +48,7 @@ static int fetch_in_two_turns(const struct store_fixture *fixture, struct cancel
     CLEANUP(partial_object_free) struct partial_object *partial = NULL;
     bool is_alone;
 
-    if (object_store_begin(fixture->layout, &fixture->metadata, cancel, &partial, err) < 0)
+    if (object_store_begin(fixture->layout, &fixture->metadata, NULL, cancel, &partial, err) < 0)
         return -1;
     is_alone = atomic_fetch_add(holders, 1) == 0;
     (void)usleep(2000);
@@ -85,6 +85,53 @@ static void *fetch_until_it_is_there(void *context)
             atomic_fetch_add(&contest->faults, 1);
         return NULL;
     }
+}
+
+/* One who waits for another download, and shows how far that is. */
+struct waiting {
+    const struct store_fixture *fixture;
+    _Atomic uint64_t progress;
+    uint64_t present;
+};
+
+static void *wait_for_the_other(void *context)
+{
+    struct waiting *waiting = context;
+    CLEANUP(partial_object_free) struct partial_object *partial = NULL;
+    const struct store_fixture *fixture = waiting->fixture;
+    struct error err = ERROR_INIT;
+
+    if (object_store_begin(fixture->layout, &fixture->metadata, &waiting->progress, NULL, &partial,
+                           &err) == 0)
+        waiting->present = partial->present;
+    return NULL;
+}
+
+static void wait_until_shown(struct waiting *waiting, uint64_t bytes)
+{
+    while (atomic_load(&waiting->progress) != (CACHE_PROGRESS_WAITS | bytes))
+        (void)usleep(1000);
+}
+
+static void who_waits_shows_what_the_other_has(void **state)
+{
+    const struct store_fixture *fixture = *state;
+    struct waiting waiting = {.fixture = fixture};
+    CLEANUP(partial_object_free) struct partial_object *partial = NULL;
+    struct error err = ERROR_INIT;
+    pthread_t thread;
+
+    assert_succeeds(
+        object_store_begin(fixture->layout, &fixture->metadata, NULL, NULL, &partial, &err));
+    assert_succeeds(object_store_grant(partial, &fixture->metadata, &err));
+    assert_int_equal(pthread_create(&thread, NULL, wait_for_the_other, &waiting), 0);
+    wait_until_shown(&waiting, 0);
+    assert_true(write_bytes(partial, HALF));
+    wait_until_shown(&waiting, HALF);
+    partial_object_free(steal(&partial));
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(waiting.progress, 0);
+    assert_int_equal(waiting.present, HALF);
 }
 
 static void of_several_threads_one_downloads_at_a_time(void **state)
@@ -165,10 +212,11 @@ static void waiting_for_another_download_ends_when_cancelled(void **state)
 
     assert_succeeds(cancel_new(&cancel, &err));
     contest.cancel = cancel;
-    assert_succeeds(object_store_begin(fixture->layout, &fixture->metadata, NULL, &partial, &err));
+    assert_succeeds(
+        object_store_begin(fixture->layout, &fixture->metadata, NULL, NULL, &partial, &err));
     assert_int_equal(pthread_create(&thread, NULL, cancel_soon, &contest), 0);
-    assert_fails(ERROR_CANCELLED,
-                 object_store_begin(fixture->layout, &fixture->metadata, cancel, &second, &err));
+    assert_fails(ERROR_CANCELLED, object_store_begin(fixture->layout, &fixture->metadata, NULL,
+                                                     cancel, &second, &err));
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_null(second);
 }
@@ -181,7 +229,7 @@ static int begin_and_die(void *context)
     struct partial_object *partial = NULL;
     struct error err = ERROR_INIT;
 
-    if (object_store_begin(fixture->layout, &fixture->metadata, NULL, &partial, &err) < 0 ||
+    if (object_store_begin(fixture->layout, &fixture->metadata, NULL, NULL, &partial, &err) < 0 ||
         object_store_grant(partial, &fixture->metadata, &err) < 0 || !write_bytes(partial, HALF))
         return 1;
     _exit(0);
@@ -195,7 +243,8 @@ static void what_a_dead_process_left_is_resumed(void **state)
 
     assert_int_equal(run_in_child(begin_and_die, fixture), 0);
     assert_false(object_store_is_in_use(fixture->layout, CACHE_PLACE_PARTIAL, STORE_NAME));
-    assert_succeeds(object_store_begin(fixture->layout, &fixture->metadata, NULL, &partial, &err));
+    assert_succeeds(
+        object_store_begin(fixture->layout, &fixture->metadata, NULL, NULL, &partial, &err));
     assert_int_equal(partial->present, HALF);
 }
 
@@ -309,6 +358,7 @@ static void readers_downloaders_and_removers_do_not_harm_each_other(void **state
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        store_test(who_waits_shows_what_the_other_has),
         store_test(of_several_threads_one_downloads_at_a_time),
         store_test(of_several_processes_one_downloads_at_a_time),
         store_test(waiting_for_another_download_ends_when_cancelled),

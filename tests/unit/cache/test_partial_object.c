@@ -13,7 +13,8 @@ static struct partial_object *begin(const struct store_fixture *fixture)
     struct partial_object *partial = NULL;
     struct error err = ERROR_INIT;
 
-    assert_succeeds(object_store_begin(fixture->layout, &fixture->metadata, NULL, &partial, &err));
+    assert_succeeds(
+        object_store_begin(fixture->layout, &fixture->metadata, NULL, NULL, &partial, &err));
     return partial;
 }
 
@@ -147,8 +148,8 @@ static void what_is_complete_is_not_begun(void **state)
     struct error err = ERROR_INIT;
 
     store_publish(fixture);
-    assert_fails(ERROR_EXISTS,
-                 object_store_begin(fixture->layout, &fixture->metadata, NULL, &partial, &err));
+    assert_fails(ERROR_EXISTS, object_store_begin(fixture->layout, &fixture->metadata, NULL, NULL,
+                                                  &partial, &err));
     assert_null(partial);
     assert_int_equal(store_count(fixture, CACHE_PLACE_PARTIAL), 0);
 }

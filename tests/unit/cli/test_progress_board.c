@@ -20,8 +20,8 @@ struct board_test {
 };
 
 static const struct progress_row rows[] = {
-    {FIRST_ID, 512 * MEBIBYTE, 1024 * MEBIBYTE},
-    {OTHER_ID, 7 * MEBIBYTE, BYTE_SOURCE_SIZE_UNKNOWN},
+    {FIRST_ID, 512 * MEBIBYTE, 1024 * MEBIBYTE, false},
+    {OTHER_ID, 7 * MEBIBYTE, BYTE_SOURCE_SIZE_UNKNOWN, false},
 };
 
 static void start(struct board_test *test, bool is_terminal)
@@ -62,6 +62,29 @@ static void a_terminal_gets_a_row_for_each_image(void **state)
     assert_string_equal(test.text,
                         "\r" FIRST_ID "  50 %    512 of   1024 MiB [######......]\033[K\n"
                         "\r" OTHER_ID "            7 MiB\033[K\n\033[J");
+    stop(&test);
+}
+
+static void who_waits_for_another_download_says_so(void **state)
+{
+    static const struct progress_row waiting[] = {
+        {FIRST_ID, 512 * MEBIBYTE, 1024 * MEBIBYTE, true},
+        {OTHER_ID, 7 * MEBIBYTE, BYTE_SOURCE_SIZE_UNKNOWN, true},
+    };
+    struct board_test test;
+
+    (void)state;
+    start(&test, true);
+    progress_board_update(&test.board, waiting, 2, 120, SECOND);
+    assert_string_equal(
+        test.text, "\r" FIRST_ID
+                   "  50 %    512 of   1024 MiB [######......] waiting for another download\033[K\n"
+                   "\r" OTHER_ID "            7 MiB waiting for another download\033[K\n\033[J");
+    stop(&test);
+    start(&test, false);
+    progress_board_update(&test.board, waiting, 1, 80, 11 * SECOND);
+    assert_string_equal(test.text, "fetch " FIRST_ID
+                                   " 512 MiB of 1024 MiB (50 %) waiting for another download\n");
     stop(&test);
 }
 
@@ -139,6 +162,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(quick_work_shows_nothing),
         cmocka_unit_test(a_terminal_gets_a_row_for_each_image),
+        cmocka_unit_test(who_waits_for_another_download_says_so),
         cmocka_unit_test(the_next_rows_are_drawn_over_the_ones_before),
         cmocka_unit_test(after_other_lines_the_rows_come_back_at_once),
         cmocka_unit_test(a_row_is_narrower_than_the_terminal),
