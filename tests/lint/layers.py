@@ -18,7 +18,7 @@ CONTRACTS = {
                  "service_counters"},
     "cache": {"ciphertext_cache", "consumer_registry", "upload_staging"},
     "codec": {"codec"},
-    "view": {"image_view", "write_index", "stream_limit"},
+    "view": {"image_vetting", "image_view", "write_index", "stream_limit"},
 }
 
 # layer: (whose contracts it may include, whose private headers)
