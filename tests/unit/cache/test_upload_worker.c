@@ -123,7 +123,8 @@ static void list_id(struct work *work, const char *id)
     (void)pthread_mutex_unlock(&work->mutex);
 }
 
-static struct upload_worker *start(struct work *work, unsigned first_ms, unsigned last_ms)
+static struct upload_worker *start_threads(struct work *work, unsigned threads, unsigned first_ms,
+                                           unsigned last_ms)
 {
     const struct upload_worker_parts parts = {.list = list,
                                               .attempt = attempt,
@@ -131,12 +132,17 @@ static struct upload_worker *start(struct work *work, unsigned first_ms, unsigne
                                               .context = work,
                                               .first_retry_ms = first_ms,
                                               .last_retry_ms = last_ms,
-                                              .threads = 2};
+                                              .threads = threads};
     struct upload_worker *worker = NULL;
     struct error err = ERROR_INIT;
 
     assert_succeeds(upload_worker_new(&parts, &worker, &err));
     return worker;
+}
+
+static struct upload_worker *start(struct work *work, unsigned first_ms, unsigned last_ms)
+{
+    return start_threads(work, 2, first_ms, last_ms);
 }
 
 static int open_work(void **state)
@@ -312,6 +318,26 @@ static void one_attempt_per_id_and_two_in_all_run_at_a_time(void **state)
     (void)pthread_mutex_unlock(&work->mutex);
 }
 
+static void what_is_due_waits_for_the_only_thread(void **state)
+{
+    struct work *work = *state;
+    CLEANUP(upload_worker_free) struct upload_worker *worker = NULL;
+    struct limit_use use = {.limit = 0};
+
+    work->delay_ms = 3600000;
+    worker = start_threads(work, 1, 1, 2);
+    upload_worker_add(worker, FIRST_ID);
+    upload_worker_add(worker, SECOND_ID);
+    upload_worker_add(worker, THIRD_ID);
+    for (int i = 0; i < 5000 && (use.used != 1 || use.waiting != 2); i++) {
+        sleep_milliseconds(1);
+        upload_worker_use(worker, &use);
+    }
+    assert_int_equal(use.limit, 1);
+    assert_int_equal(use.used, 1);
+    assert_int_equal(use.waiting, 2);
+}
+
 static void what_is_added_during_its_attempt_is_tried_again(void **state)
 {
     struct work *work = *state;
@@ -361,6 +387,7 @@ int main(void)
         worker_test(waiting_ids_hold_no_thread),
         worker_test(adding_makes_a_waiting_id_due),
         worker_test(one_attempt_per_id_and_two_in_all_run_at_a_time),
+        worker_test(what_is_due_waits_for_the_only_thread),
         worker_test(what_is_added_during_its_attempt_is_tried_again),
         worker_test(freeing_cuts_an_attempt_short),
         cmocka_unit_test(null_can_be_freed),
