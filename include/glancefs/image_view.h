@@ -213,10 +213,11 @@ DEFINE_CLEANUP(struct read_stream, read_stream_close)
  *                              sandbox_state; `landlock_abi` is 0 where the kernel lacks Landlock,
  *                              `gpg_helper` "running" or "ended", null where nothing needs gpg
  *     cache                    {objects, stored_bytes, partial_objects, partial_bytes, reserved_bytes,
- *                              quarantined_objects, quarantined_bytes, staged_bytes, max_size_bytes,
- *                              min_free_bytes, filesystem_bytes, free_bytes, evictions, evicted_bytes,
- *                              unknown_entries, downloads}: see struct ciphertext_cache_usage; null
- *                              when its disk cannot be read. `max_size_bytes` is null without a limit.
+ *                              quarantined_objects, quarantined_bytes, staged_bytes, trash_bytes,
+ *                              max_size_bytes, min_free_bytes, filesystem_bytes, free_bytes,
+ *                              evictions, evicted_bytes, unknown_entries, downloads}: see struct
+ *                              ciphertext_cache_usage; null when its disk cannot be read.
+ *                              `max_size_bytes` is null without a limit.
  *                              `downloads`: [{image, done_bytes, total_bytes}] under way, be it in
  *                              another process; `total_bytes` is null while it is not known
  *     memory                   {capacity_bytes, used_bytes, peak_bytes} of the locked arena

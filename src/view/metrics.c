@@ -160,6 +160,7 @@ static void add_cache(struct metric_text *text, struct ciphertext_cache *cache)
     metric_text_sample(text, "cache_bytes", "state", "partial", usage.partial_bytes);
     metric_text_sample(text, "cache_bytes", "state", "quarantined", usage.quarantined_bytes);
     metric_text_sample(text, "cache_bytes", "state", "staged", usage.staged_bytes);
+    metric_text_sample(text, "cache_bytes", "state", "trash", usage.trash_bytes);
     if (usage.max_size_bytes != UINT64_MAX)
         metric_text_gauge(text, "cache_limit_bytes", "bytes",
                           "Most that the cache may hold (max_size)", usage.max_size_bytes);

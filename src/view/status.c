@@ -40,6 +40,7 @@ static void add_usage(struct json_object *object, const struct ciphertext_cache_
     add_number(object, "quarantined_objects", usage->quarantined_objects);
     add_number(object, "quarantined_bytes", usage->quarantined_bytes);
     add_number(object, "staged_bytes", usage->staged_bytes);
+    add_number(object, "trash_bytes", usage->trash_bytes);
     add_known(object, "max_size_bytes", usage->max_size_bytes);
     add_number(object, "min_free_bytes", usage->min_free_bytes);
     add_number(object, "filesystem_bytes", usage->filesystem_bytes);

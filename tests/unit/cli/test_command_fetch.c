@@ -221,9 +221,10 @@ static void add_signed(const struct cached_images *test)
     CLEANUP(memory_free) char *certificate = read_vector("rsa.pem");
     CLEANUP(memory_free) char *base64 = read_vector("rsa.sha256.sig");
     CLEANUP(memory_free) char *members = NULL;
+    static const char image[] = TEST_VECTORS "/signatures/message.bin";
     CLEANUP(program_run_free)
-    struct program_run *run = RUN(test->dir, NULL, "images", "add", "--cloud", test->cloud, "--id",
-                                  IMAGE_ID, TEST_VECTORS "/signatures/message.bin");
+    struct program_run *run =
+        RUN(test->dir, NULL, "images", "add", "--cloud", test->cloud, "--id", IMAGE_ID, image);
 
     assert_exit(run, EXIT_CODE_OK);
     assert_true(asprintf(&members,
