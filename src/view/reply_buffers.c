@@ -14,7 +14,8 @@
 struct kept_buffer {
     void *memory;   /* NULL before it was needed */
     size_t dirty;   /* so many bytes of it may hold plaintext */
-    bool is_used;   /* by a request, or to be wiped */
+    bool is_used;   /* by a request, or being wiped */
+    bool is_wiped;  /* just now, without the lock */
     bool is_doomed; /* while it is used: it is not kept when it comes back */
 };
 
@@ -94,14 +95,34 @@ static void *end_use(struct kept_buffer *kept)
     return memory;
 }
 
+/*
+ * Keeps a buffer in the place of one that is used, which goes back to the arena in its turn: readers
+ * who wait for a slow disk for long must not leave the others without kept ones. NULL, or the buffer
+ * when there is no such place. Locked.
+ */
+static void *keep_instead(struct reply_buffers *buffers, void *buffer, size_t used)
+{
+    for (size_t i = 0; i < KEPT_BUFFERS; i++) {
+        struct kept_buffer *kept = &buffers->kept[i];
+
+        if (kept->is_used && !kept->is_wiped && !kept->is_doomed) {
+            *kept = (struct kept_buffer){.memory = buffer, .dirty = used};
+            return NULL;
+        }
+    }
+    return buffer;
+}
+
 void reply_buffers_give(struct reply_buffers *buffers, void *buffer, size_t used)
 {
     struct kept_buffer *kept;
-    void *unwanted = buffer;
+    void *unwanted;
 
     (void)pthread_mutex_lock(&buffers->mutex);
     kept = find_kept(buffers, buffer);
-    if (kept != NULL) {
+    if (kept == NULL) {
+        unwanted = keep_instead(buffers, buffer, used);
+    } else {
         kept->dirty = used > kept->dirty ? used : kept->dirty;
         unwanted = end_use(kept);
     }
@@ -118,6 +139,7 @@ static bool take_dirty(struct reply_buffers *buffers, struct kept_buffer *kept)
     (void)pthread_mutex_lock(&buffers->mutex);
     is_taken = !kept->is_used && kept->dirty > 0;
     kept->is_doomed = kept->is_used;
+    kept->is_wiped = kept->is_wiped || is_taken;
     kept->is_used = kept->is_used || is_taken;
     (void)pthread_mutex_unlock(&buffers->mutex);
     return is_taken;
@@ -130,6 +152,7 @@ static void wipe_taken(struct reply_buffers *buffers, struct kept_buffer *kept)
     explicit_bzero(kept->memory, kept->dirty);
     (void)pthread_mutex_lock(&buffers->mutex);
     kept->dirty = 0;
+    kept->is_wiped = false;
     unwanted = end_use(kept);
     (void)pthread_mutex_unlock(&buffers->mutex);
     secure_arena_release(buffers->arena, unwanted);

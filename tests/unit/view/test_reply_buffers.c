@@ -120,6 +120,29 @@ static void keeps_only_a_few(void **state)
     assert_true(secure_arena_used(bed->arena) <= MANY / 2 * FUSE_REQUEST_BYTES);
 }
 
+/* As many readers as there are kept buffers may wait for a disk. */
+static void a_buffer_is_used_again_though_the_kept_ones_are_in_use(void **state)
+{
+    struct bed *bed = *state;
+    void *waiting[MANY];
+    uint8_t *buffer;
+
+    for (size_t i = 0; i < MANY; i++)
+        waiting[i] = reply_buffers_take(bed->buffers);
+    buffer = reply_buffers_take(bed->buffers);
+    memset(buffer, 1, 1000);
+    reply_buffers_give(bed->buffers, buffer, 1000);
+    assert_ptr_equal(reply_buffers_take(bed->buffers), buffer);
+    reply_buffers_give(bed->buffers, buffer, 0);
+    reply_buffers_wipe(bed->buffers);
+    for (size_t i = 0; i < 1000; i++)
+        assert_int_equal(buffer[i], 0);
+    for (size_t i = 0; i < MANY; i++)
+        reply_buffers_give(bed->buffers, waiting[i], FUSE_REQUEST_BYTES);
+    reply_buffers_release(bed->buffers);
+    assert_int_equal(secure_arena_used(bed->arena), 0);
+}
+
 static void gives_none_when_locked_memory_is_used_up(void **state)
 {
     struct bed *bed = *state;
@@ -144,6 +167,7 @@ int main(void)
         test(keeps_nothing_of_what_is_used_meanwhile),
         test(releases_what_nobody_uses),
         test(keeps_only_a_few),
+        test(a_buffer_is_used_again_though_the_kept_ones_are_in_use),
         test(gives_none_when_locked_memory_is_used_up),
     };
 
