@@ -354,7 +354,7 @@ static const struct option_row rows[] = {
     ROW(keyring, parse_string, "DIR", "",
         "GnuPG home whose secret keys open images encrypted to a public key"),
     ROW(runtime, parse_string, "DIR", "",
-        "directory for GnuPG's private state; default: glancefs in $RUNTIME_DIRECTORY or /run"),
+        "directory for GnuPG's private state; default: in $XDG_RUNTIME_DIR, else /run or /tmp"),
     ROW(threads, parse_number, "NUMBER", "2", "threads that receive requests, 1 to 4"),
     ROW(setuid, parse_string, "USER", "", "root only: who the daemon becomes once it can mount"),
     ROW_NAMED("drop_privileges", drops_privileges, parse_boolean, "yes|no", "no",
