@@ -103,4 +103,6 @@ def accesses(trace: str, process: str, root: Path) -> Iterator[Access]:
             path = re.sub("^/proc/(?:thread-)?self(?=/|$)", f"/proc/{process}", path)
             if Path(path).exists():
                 path = os.path.realpath(path)
-            yield Access(path + "/" * (root / path[1:]).is_dir(), letters)
+            # /proc of a process that has ended is not there any more.
+            is_directory = (root / path[1:]).is_dir() or "O_DIRECTORY" in call[2]
+            yield Access(path + "/" * is_directory, letters)

@@ -191,12 +191,13 @@ def mount_8_mounts_for_the_user(machine: Machine) -> None:
     check_mount_8(machine, f"drop_privileges,setuid=glancefs,cache=/{CACHE}/own", "glancefs")
 
 
-def prepare_service(machine: Machine, name: str) -> str:
+def prepare_service(machine: Machine, name: str, options: str) -> str:
     """What systemd makes for glancefs@NAME, and a cloud with one image: its id."""
     credentials = f"/run/credentials/glancefs@{name}.service"
-    machine.run("install", "-d", "-m700", "-o", "glancefs", credentials, f"/{CACHE}/{name}", "/srv/glancefs")
+    machine.run("install", "-d", "-m700", "-o", "glancefs", credentials, f"/{CACHE}/{name}",
+                f"/run/glancefs-gpg/{name}", "/srv/glancefs")
     (machine.root / "etc/glancefs" / f"{name}.conf").write_text(
-        "cloud = local:/srv/glancefs/cloud\nuid = glancefs\nallow_other = yes\n")
+        f"cloud = local:/srv/glancefs/cloud\nuid = glancefs\nallow_other = yes\n{options}")
     machine.run("install", "-m400", "-o", "glancefs", f"/etc/glancefs/{name}.conf", f"{credentials}/glancefs.conf")
     machine.run("mkdir", "-p", "/run/glancefs-mount", f"/mnt/glancefs/{name}")
     return make_cloud(machine, "/srv/glancefs/cloud", "glancefs")
@@ -222,15 +223,15 @@ def start_service(machine: Machine, name: str) -> None:
                   f"--config=/etc/glancefs/{name}.conf", f"--cache=/{CACHE}/{name}", f"/mnt/glancefs/{name}")
     wait_until((machine.root / socket).exists, "the socket")
     machine.run("chown", "glancefs", f"/{socket}")
-    machine.start("strace", "-ff", "-y", "-qq", "--user=glancefs", "-o", "/tmp/trace", "-e",
-                  f"trace={','.join(TRACED)}", "glancefs", "mount", "--foreground", "--config",
+    machine.start("env", f"XDG_RUNTIME_DIR=/run/glancefs-gpg/{name}", "strace", "-ff", "-y", "-qq",
+                  "--user=glancefs", "-o", "/tmp/trace", "-e", f"trace={','.join(TRACED)}", "glancefs", "mount", "--foreground", "--config",
                   f"/run/credentials/glancefs@{name}.service/glancefs.conf", "--cache", f"/{CACHE}/{name}",
                   f"/{socket}")
     wait_until(lambda: f"/mnt/glancefs/{name} " in Path("/proc/self/mounts").read_text(), "the mount")
 
 
-def the_service_needs_no_file_that_apparmor_refuses(machine: Machine) -> None:
-    image = prepare_service(machine, "test")
+def check_service_under_apparmor(machine: Machine, options: str) -> None:
+    image = prepare_service(machine, "test", options)
     try:
         start_service(machine, "test")
         machine.run("cmp", "/tmp/disk.raw", f"/mnt/glancefs/test/decrypt/{image}", user="glancefs")
@@ -245,6 +246,15 @@ def the_service_needs_no_file_that_apparmor_refuses(machine: Machine) -> None:
     expect(any(image in access.path for access in found), "the trace does not show the image's object")
     refused = sorted(access for access in found if not profile.allows(*access))
     expect(not refused, f"the profile refuses {refused}")
+    machine.run("sh", "-c", "rm /tmp/trace.* /run/glancefs-mount/test.socket")
+
+
+def the_service_needs_no_file_that_apparmor_refuses(machine: Machine) -> None:
+    check_service_under_apparmor(machine, "")
+
+
+def gpg_needs_no_file_that_apparmor_refuses(machine: Machine) -> None:
+    check_service_under_apparmor(machine, "engine = gpgme\n")
 
 
 def upgrade_and_removal_leave_a_mount_alone(machine: Machine) -> None:
@@ -313,7 +323,7 @@ TESTS = [the_package_installs, its_user_owns_the_caches_and_cannot_log_in, nothi
          every_man_page_is_found, installing_again_keeps_an_edited_configuration,
          root_mounts_reads_and_unmounts, the_unprivileged_user_mounts_reads_and_unmounts,
          mount_8_mounts_for_root, mount_8_mounts_for_the_user,
-         the_service_needs_no_file_that_apparmor_refuses,
+         the_service_needs_no_file_that_apparmor_refuses, gpg_needs_no_file_that_apparmor_refuses,
          upgrade_and_removal_leave_a_mount_alone, removal_leaves_configuration_and_cache_only,
          a_purge_keeps_the_cache_and_says_so, a_purge_removes_an_empty_cache_and_what_was_enabled,
          under_systemd_only_a_removal_stops_units, only_the_user_stays]

@@ -72,6 +72,8 @@ class ServiceBed(Bed):
         self.config = directory / "glancefs.conf"
         self.config.write_text(f"cloud = {self.cloud.name}\nmax_memory = 8M\n", encoding="utf-8")
         self.cache.mkdir(mode=0o700)
+        self.runtime = directory / "runtime"
+        self.runtime.mkdir(mode=0o700)
         self.mounter: Optional[subprocess.Popen] = None
         directory.chmod(0o711)
         self.program.chmod(0o755)
@@ -88,7 +90,7 @@ class ServiceBed(Bed):
         return line.lstrip("-+").split()
 
     def give_to_service(self) -> None:
-        for path in (self.cache, self.cloud.path, *self.cloud.path.rglob("*")):
+        for path in (self.cache, self.runtime, self.cloud.path, *self.cloud.path.rglob("*")):
             os.chown(path, USER.pw_uid, USER.pw_gid)
 
     def start_mounter(self) -> None:
@@ -111,7 +113,7 @@ class ServiceBed(Bed):
         ids = [f"--reuid={USER.pw_uid}", f"--regid={USER.pw_gid}", "--clear-groups"]
         drop = ["--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all", "--no-new-privs"]
         return ["unshare", "--mount", "--ipc", "--propagation", "slave", "sh", "-c", NAMESPACE, "sh",
-                f"{self.cache} {self.cloud.path}", "setpriv", *ids, "unshare", "--user",
+                f"{self.cache} {self.runtime} {self.cloud.path}", "setpriv", *ids, "unshare", "--user",
                 "--map-current-user", "--keep-caps", "setpriv", *drop, "prlimit", "--core=0",
                 f"--nofile={SERVICE.value('LimitNOFILE')}", str(self.filtered), SERVICE.name,
                 *command]
@@ -129,7 +131,8 @@ class ServiceBed(Bed):
                 self.daemon = subprocess.Popen(
                     self.restricted(self.expand(SERVICE.value("ExecStart"))), stdin=subprocess.DEVNULL,
                     stdout=log, stderr=log, cwd="/",
-                    env={"NOTIFY_SOCKET": str(self.notify), "PATH": os.environ["PATH"]})
+                    env={"NOTIFY_SOCKET": str(self.notify), "PATH": os.environ["PATH"],
+                         "XDG_RUNTIME_DIR": str(self.runtime)})
             try:
                 equal(notified.recv(100), b"READY=1", "what it tells systemd")
             except TimeoutError as late:
@@ -148,6 +151,14 @@ def the_service_reads_and_writes_images(bed: ServiceBed) -> None:
     part_of(bed, target).write_bytes(DATA)
     part_of(bed, target).rename(file_of(bed, target))
     has_state(bed, file_of(bed, target), "active")
+
+
+def the_service_has_gpg_read_and_write_images(bed: ServiceBed) -> None:
+    with open(bed.config, "a", encoding="utf-8") as config:
+        config.write("engine = gpgme\n")
+    the_service_reads_and_writes_images(bed)
+    equal(bed.stop(), 0, "the exit code")
+    equal([path for path in bed.runtime.rglob("*") if path.is_socket()], [], "sockets that are left")
 
 
 def the_service_is_nobody_and_in_its_sandbox(bed: ServiceBed) -> None:
@@ -234,9 +245,9 @@ def nothing_of_the_service_runs_as_root_but_the_unmounting(_bed: ServiceBed) -> 
 
 TESTS = [systemd_understands_every_line, the_service_is_hardly_exposed,
          nothing_of_the_service_runs_as_root_but_the_unmounting, the_service_reads_and_writes_images,
-         the_service_is_nobody_and_in_its_sandbox, the_service_leaves_its_mount_to_stop_post,
-         a_killed_service_starts_again, a_wrong_configuration_is_not_tried_again,
-         only_the_user_of_the_service_gets_a_mount]
+         the_service_has_gpg_read_and_write_images, the_service_is_nobody_and_in_its_sandbox,
+         the_service_leaves_its_mount_to_stop_post, a_killed_service_starts_again,
+         a_wrong_configuration_is_not_tried_again, only_the_user_of_the_service_gets_a_mount]
 
 
 def finish(bed: ServiceBed) -> None:
