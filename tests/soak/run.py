@@ -18,6 +18,7 @@ import concurrent.futures
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -40,6 +41,8 @@ from write_bed import part_of, sealed_in_cache, status_of  # noqa: E402
 
 QUIET_SECONDS = 90
 MOST_TOLD = 5
+MOST_LOG_LINES = 20
+UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 RESOURCES = (("descriptors and threads", ("files", "connections", "threads", "streams")),
              ("memory", ("resident KiB", "locked KiB", "arena bytes")))
 
@@ -166,8 +169,9 @@ def tell_what_happened(place: Place, report: Report) -> None:
                  workers.COMMANDS, workers.WAITING, workers.RUN):
         report.tell(f"{place.name}: {kind}", place.failures.get(kind, []))
     counts = place.ledger.counts
-    needed = ("opens with verify=first", "opens with verify=stream", "seals", "uploads compared", "fault kill -9", "fault damage", "evictions by command",
-              "evictions for room by the last daemon", "readers aborted", "writers aborted")
+    needed = ("opens with verify=first", "opens with verify=stream", "seals", "uploads compared", "fault kill -9",
+              "fault damage", "evictions by command", "evictions for room by the last daemon", "readers aborted",
+              "writers aborted")
     report.tell(f"{place.name}: all of it happened", [what for what in needed if not counts[what]])
     print(f"     {place.name}: " + ", ".join(f"{what} {count}" for what, count in sorted(counts.items())))
 
@@ -180,6 +184,16 @@ def tell_of_services(cloud: ServedCloud, report: Report) -> None:
                 [what for what in needed if not any(one.startswith(what) for one in faults)])
     report.tell("the services did what they were to do", [what for what in counts if "broken" in what])
     print(f"     the services: {', '.join(f'{what} {count}' for what, count in sorted(counts.items()))}")
+
+
+def tell_log(place: Place) -> None:
+    """What the daemon said of the images that failures name, and how its log ends."""
+    lines = place.bed.log_text().splitlines()
+    named = {image for reasons in place.failures.values() for reason in reasons for image in UUID.findall(reason)}
+    about = [line for line in lines if named.intersection(UUID.findall(line))]
+    print(f"  the log of {place.name} ends:", *lines[-MOST_LOG_LINES:], sep="\n")
+    if about:
+        print("  and says of what failed:", *about[-MOST_LOG_LINES:], sep="\n", flush=True)
 
 
 # --- the run ---
@@ -235,7 +249,7 @@ def main() -> int:
             close(place, report)
         if report.failed:
             for place in places:
-                print(f"  the log of {place.name} ends:\n{place.bed.log_text()[-3000:]}")
+                tell_log(place)
         for place in places:
             place.bed.gpg.stop()
         if not arguments.keep:
