@@ -17,7 +17,7 @@ TEST_PACKAGES=(
     libcmocka-dev clang libclang-rt-dev clang-format clang-tidy shellcheck
     python3 rnp sq rsync pv curl attr qemu-utils util-linux strace systemd
     e2fsprogs gdb mount
-    dpkg-dev file man-db mandoc apparmor python3-prometheus-client
+    dpkg-dev file man-db mandoc apparmor python3-prometheus-client zsh
 )
 # For tests/openstack only: the three services, without those packages that would start them, and the
 # command-line client.

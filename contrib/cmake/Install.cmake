@@ -12,6 +12,8 @@ endforeach()
 
 install(FILES ${GLANCEFS_CONTRIB}/completion/glancefs.bash RENAME glancefs
         DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+install(FILES ${GLANCEFS_CONTRIB}/completion/glancefs.zsh RENAME _glancefs
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions)
 
 install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/LICENSE
         DESTINATION ${CMAKE_INSTALL_DOCDIR})

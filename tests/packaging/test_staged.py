@@ -26,11 +26,16 @@ class Staging:
             env=environment)
         return place
 
-    def complete(self, *lines: str, **environment: str) -> Dict[str, List[str]]:
+    def complete(self, shell: str, *lines: str, **environment: str) -> Dict[str, List[str]]:
         """What completion offers at the end of each line."""
-        answer = run([PROJECT / "tests/packaging/complete.sh", PROJECT / "contrib/completion/glancefs.bash",
-                      *lines], env={"PATH": f"{self.build}/src/cli:{os.environ['PATH']}", **environment})
+        answer = run([PROJECT / "tests/packaging" / COMPLETERS[shell],
+                      PROJECT / f"contrib/completion/glancefs.{shell}", *lines],
+                     env={"PATH": f"{self.build}/src/cli:{os.environ['PATH']}", **environment})
         return {line: words.split() for line, words in zip(lines, answer.splitlines())}
+
+
+# What plays the shell that asks a completion.
+COMPLETERS = {"bash": "complete.sh", "zsh": "complete.zsh"}
 
 
 def tree(place: Path) -> List[str]:
@@ -41,7 +46,8 @@ def an_installation_follows_the_fhs(staging: Staging) -> None:
     place = staging.install("fhs")
     found = tree(place)
     wanted = {"usr/bin/glancefs", "etc/glancefs/glancefs.conf", "etc/apparmor.d/glancefs",
-              "usr/share/bash-completion/completions/glancefs", "usr/lib/sysusers.d/glancefs.conf",
+              "usr/share/bash-completion/completions/glancefs",
+              "usr/share/zsh/vendor-completions/_glancefs", "usr/lib/sysusers.d/glancefs.conf",
               "usr/lib/tmpfiles.d/glancefs.conf", "usr/share/doc/glancefs/README.md",
               "usr/share/doc/glancefs/examples/snapshot-to-glance"}
     wanted |= {f"usr/share/man/man{page.suffix[1:]}/{page.name}" for page in PAGES}
@@ -119,18 +125,23 @@ def the_apparmor_profile_is_sound(_: Staging) -> None:
          PROJECT / "contrib/apparmor/glancefs"])
 
 
-def completion_offers_what_help_tells(staging: Staging) -> None:
+def check_offers(staging: Staging, shell: str) -> None:
     told = run([staging.build / "src/cli/glancefs", "--help"]).split("Commands:\n")[1].split("\n\n")[0]
     commands = [line.split()[0] for line in told.splitlines()]
     expect(len(commands) > 8, f"--help names the commands {commands}")
     lines = [f"glancefs {command} --" for command in commands]
-    offers = staging.complete("glancefs ", *lines)
+    offers = staging.complete(shell, "glancefs ", *lines)
     expect(offers["glancefs "] == [*commands, "--help", "--version"], f"commands: {offers['glancefs ']}")
     for command, line in zip(commands, lines):
         told = run([staging.build / "src/cli/glancefs", "mount" if command == "attach" else command, "--help"])
         flags = re.findall(r"^  (?:-\w, )?(--[a-z-]+)\b", told, re.MULTILINE)
         flags += [f"--{name}" for name in re.findall(r"^  (\w+)=\S+$", told, re.MULTILINE)]
         expect("--help" in flags and sorted(offers[line]) == sorted(flags), f"{line}: {offers[line]}")
+
+
+def completion_offers_what_help_tells(staging: Staging) -> None:
+    for shell in COMPLETERS:
+        check_offers(staging, shell)
 
 
 def completion_knows_where_it_is(staging: Staging) -> None:
@@ -155,8 +166,14 @@ def completion_knows_where_it_is(staging: Staging) -> None:
         f"glancefs images add --json {here}/f": [f"{here}/file"],
         "glancefs nonsense ": [],
     }
-    for line, words in staging.complete(*wanted).items():
+    for line, words in staging.complete("bash", *wanted).items():
         expect(words == wanted[line], f"{line!r}: {words} instead of {wanted[line]}")
+    for line, words in staging.complete("zsh", *wanted).items():
+        # It offers whole words where readline cuts them.
+        typed = line.rsplit(" ", 1)[1]
+        expect(len(words) == len(wanted[line]) and
+               all(word.startswith(typed) and word.endswith(end) for word, end in zip(words, wanted[line])),
+               f"{line!r}: zsh has {words}, bash {wanted[line]}")
 
 
 def completion_asks_the_cloud_for_images(staging: Staging) -> None:
@@ -166,8 +183,9 @@ def completion_asks_the_cloud_for_images(staging: Staging) -> None:
     image = run([staging.build / "src/cli/glancefs", "upload", "--cloud", f"local:{cloud}",
                  staging.work / "disk"]).splitlines()[-1]
     line = f"glancefs images show {image[:4]}"
-    offers = staging.complete(line, GLANCEFS_CLOUD=f"local:{cloud}")
-    expect(offers[line] == [image], f"{offers} instead of {image}")
+    for shell in COMPLETERS:
+        offers = staging.complete(shell, line, GLANCEFS_CLOUD=f"local:{cloud}")
+        expect(offers[line] == [image], f"{shell}: {offers} instead of {image}")
 
 
 TESTS = [an_installation_follows_the_fhs, an_installation_keeps_an_edited_configuration,
