@@ -51,6 +51,8 @@
  *   - two who begin: the later one waits for the lock of the first; when he gets it, the first one has
  *     let go (the name still leads to these data: resumed), published (then there is an object) or
  *     dropped it (begun anew);
+ *   - one who begins and one who removes: both lock the data, which the first of them makes, and look at
+ *     the name then;
  *   - one who opens and one who removes: the opener has the lock first (the remover finds it busy), or
  *     the remover has renamed before the opener looks at the name again;
  *   - one who publishes keeps his exclusive lock over the rename and only then makes it a reader's. In
@@ -235,7 +237,15 @@ bool object_store_is_in_use(const struct cache_layout *layout, enum cache_place 
 
 /* --- removal --- */
 
-/* Takes the lock that a remover needs; where there are no data there is nobody who could use them. */
+/* Where data lack, and cannot be made, nobody can use them. */
+static bool has_no_users(const struct error *err)
+{
+    return err->kind == ERROR_CORRUPT || err->kind == ERROR_NOT_FOUND ||
+           err->kind == ERROR_NO_SPACE;
+}
+
+/* Takes the lock that a remover needs. Data that lack are made, to be locked: somebody may have made the
+ * directory just now, and is to meet our lock, or we his, before either goes on. */
 static int lock_to_remove(const struct cache_layout *layout, enum cache_place place,
                           const char *name, int *ret_fd, struct error *err)
 {
@@ -244,8 +254,8 @@ static int lock_to_remove(const struct cache_layout *layout, enum cache_place pl
 
     if (object_directory_open(layout, place, name, &dir, err) < 0)
         return err->kind == ERROR_CORRUPT ? 0 : -1;
-    if (object_directory_open_data(dir, O_RDONLY, &fd, err) < 0)
-        return err->kind == ERROR_CORRUPT || err->kind == ERROR_NOT_FOUND ? 0 : -1;
+    if (object_directory_open_data(dir, O_RDONLY | O_CREAT, &fd, err) < 0)
+        return has_no_users(err) ? 0 : -1;
     if (file_lock_take(fd, LOCK_EX, REMOVER_WAIT_NS, name, NULL, err) < 0)
         return -1;
     *ret_fd = steal_fd(&fd);
