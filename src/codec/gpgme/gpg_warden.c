@@ -132,24 +132,24 @@ static int enter_sandbox(const struct warden *warden, struct error *err)
     return sandbox_enter(&needs, &ignored, err);
 }
 
-/* Waits for the first order, and follows it if it is about ourselves. False when the daemon is gone. */
-static bool confine(const struct warden *warden)
+/* Waits for the first order, and follows it if it is about ourselves: *ret_is_owed tells that it is to
+ * be answered with what *ret_answer holds. False when the daemon is gone. */
+static bool confine(const struct warden *warden, bool *ret_is_owed, struct error *ret_answer)
 {
-    struct error err = ERROR_INIT;
+    struct error ignored = ERROR_INIT;
     uint8_t order;
     size_t size;
 
     if (recv(warden->control, &order, 1, MSG_PEEK) != 1)
         return false;
     if (order == GPG_ORDER_CONFINE)
-        (void)enter_sandbox(warden, &err);
+        (void)enter_sandbox(warden, ret_answer);
     else if (order == GPG_ORDER_DROP)
-        (void)process_drop_capabilities(&err);
+        (void)process_drop_capabilities(ret_answer);
     else
         return true;
-    (void)descriptor_message_receive(warden->control, &order, 1, &size, NULL, 0,
-                                     &(struct error)ERROR_INIT);
-    answer(warden, &err);
+    *ret_is_owed = true;
+    (void)descriptor_message_receive(warden->control, &order, 1, &size, NULL, 0, &ignored);
     return true;
 }
 
@@ -163,22 +163,25 @@ static void clean_up(struct warden *warden)
     gpg_children_wait_for_all(GPG_AGENT_MS);
 }
 
-static _Noreturn void serve(struct warden *warden, pid_t parent)
+/* An answer that is owed (NULL: none) says that there is a server, too. */
+static _Noreturn void serve(struct warden *warden, pid_t parent, const struct error *owed)
 {
     (void)prctl(PR_SET_NAME, SERVER_NAME);
+    if (owed != NULL)
+        answer(warden, owed);
     gpg_server_run(warden->control, &warden->homes);
     if (getppid() != parent)
         clean_up(warden);
     _exit(0);
 }
 
-static void watch_server(struct warden *warden)
+static void watch_server(struct warden *warden, const struct error *owed)
 {
     const pid_t self = getpid();
     const pid_t server = fork();
 
     if (server == 0)
-        serve(warden, self);
+        serve(warden, self, owed);
     (void)close(warden->control);
     if (server > 0)
         gpg_children_wait_for(server);
@@ -188,12 +191,13 @@ _Noreturn void gpg_warden_run(int control, const struct gpg_helper_options *opti
 {
     struct warden warden = {.control = control};
     struct error err = ERROR_INIT;
+    bool is_owed = false;
 
     settle(control);
     (void)set_up(&warden, options, &err);
     answer(&warden, &err);
-    if (!error_is_set(&err) && confine(&warden))
-        watch_server(&warden);
+    if (!error_is_set(&err) && confine(&warden, &is_owed, &err))
+        watch_server(&warden, is_owed ? &err : NULL);
     clean_up(&warden);
     _exit(0);
 }
