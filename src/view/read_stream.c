@@ -330,7 +330,7 @@ static void start_job(struct read_stream *stream, void (*run)(struct job *job))
         run(&stream->job); /* no thread is left in the system: late is better than never */
 }
 
-/* --- reads that need not wait --- */
+/* --- turns --- */
 
 /* The next request for the thread that has the stream; NULL, and it has it no more. */
 static struct read_request *next_at_hand(struct read_stream *stream, unsigned served,
@@ -354,19 +354,22 @@ static struct read_request *next_at_hand(struct read_stream *stream, unsigned se
 /*
  * Serves in the calling thread, which has the stream and a turn: also what comes meanwhile, for a
  * reader is faster with his next request than we with what is left of this one. What has to wait is
- * the job's.
+ * the job's, without a turn, but of a compressed image, whose plaintext cannot tell beforehand.
  */
-static void serve_at_hand(struct read_stream *stream, struct read_request *request)
+static void serve_in_turn(struct read_stream *stream, struct read_request *request)
 {
+    const bool may_wait = !plaintext_can_avoid_waiting(stream->plaintext);
     bool must_start = false;
     bool is_closed = false;
 
     for (unsigned served = 1; request != NULL; served++) {
         bool is_served;
 
-        plaintext_set_waiting(stream->plaintext, false);
-        is_served = serve(stream, request, false);
-        plaintext_set_waiting(stream->plaintext, true);
+        if (!may_wait)
+            plaintext_set_waiting(stream->plaintext, false);
+        is_served = serve(stream, request, may_wait);
+        if (!may_wait)
+            plaintext_set_waiting(stream->plaintext, true);
         if (!is_served) {
             (void)pthread_mutex_lock(&stream->mutex);
             (void)enqueue(stream, request);
@@ -409,7 +412,7 @@ static void run_in_turn(struct job *job)
     struct image_turns *turns = stream->turns;
 
     do {
-        serve_at_hand(stream, take_first(stream));
+        serve_in_turn(stream, take_first(stream));
         stream = pass_on(turns);
     } while (stream != NULL);
 }
@@ -419,7 +422,7 @@ static void serve_now(struct read_stream *stream, struct read_request *request)
 {
     struct image_turns *turns = stream->turns;
 
-    serve_at_hand(stream, request);
+    serve_in_turn(stream, request);
     stream = pass_on(turns);
     if (stream != NULL)
         start_job(stream, run_in_turn);
@@ -427,7 +430,8 @@ static void serve_now(struct read_stream *stream, struct read_request *request)
 
 enum submitted {
     SUBMITTED_MINE,  /* the calling thread has the stream and a turn, and serves the request */
-    SUBMITTED_FIRST, /* queued, and the job has to be started */
+    SUBMITTED_TURN,  /* queued, and the job has to be started, with a turn */
+    SUBMITTED_FIRST, /* the same without */
     SUBMITTED_QUEUED,
 };
 
@@ -437,11 +441,16 @@ static enum submitted submit(struct read_stream *stream, struct read_request *re
 {
     const bool is_next = !stream->is_running && request->offset <= position_of(stream);
 
-    if (!is_next || !plaintext_can_avoid_waiting(stream->plaintext))
+    /* What arrives waits for the network, and nobody may hold a turn meanwhile. */
+    if (!is_next || stream->arriving != NULL)
         return enqueue(stream, request) ? SUBMITTED_FIRST : SUBMITTED_QUEUED;
     if (!image_turns_take(stream->turns, &stream->waiter, now_ns)) {
         (void)enqueue(stream, request);
         return SUBMITTED_QUEUED;
+    }
+    if (!plaintext_can_avoid_waiting(stream->plaintext)) {
+        (void)enqueue(stream, request);
+        return SUBMITTED_TURN;
     }
     stream->is_running = true;
     return SUBMITTED_MINE;
@@ -458,8 +467,8 @@ void read_stream_submit(struct read_stream *stream, struct read_request *request
     (void)pthread_mutex_unlock(&stream->mutex);
     if (submitted == SUBMITTED_MINE)
         serve_now(stream, request);
-    else if (submitted == SUBMITTED_FIRST)
-        start_job(stream, run_stream);
+    else if (submitted != SUBMITTED_QUEUED)
+        start_job(stream, submitted == SUBMITTED_TURN ? run_in_turn : run_stream);
 }
 
 void read_stream_close(struct read_stream *stream)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Turns among images whose reads need nothing but the processor. While only one image is read, its
+ * Turns among verified images whose reads mostly need the processor. While only one image is read, its
  * streams are served as they come. While others are read as well, each image has one turn at a time,
  * which its streams take in the order in which they asked: many streams of one image then slow each
  * other, not the one stream of another image. Thread-safe; nothing waits: who gets no turn is told
