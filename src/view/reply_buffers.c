@@ -97,16 +97,17 @@ static void *end_use(struct kept_buffer *kept)
 
 /*
  * Keeps a buffer in the place of one that is used, which goes back to the arena in its turn: readers
- * who wait for a slow disk for long must not leave the others without kept ones. NULL, or the buffer
- * when there is no such place. Locked.
+ * who wait for a slow disk for long must not leave the others without kept ones. It may have been kept
+ * before and lost its place: what requests before the last one left in it is not known any more. NULL,
+ * or the buffer when there is no such place. Locked.
  */
-static void *keep_instead(struct reply_buffers *buffers, void *buffer, size_t used)
+static void *keep_instead(struct reply_buffers *buffers, void *buffer)
 {
     for (size_t i = 0; i < KEPT_BUFFERS; i++) {
         struct kept_buffer *kept = &buffers->kept[i];
 
         if (kept->is_used && !kept->is_wiped && !kept->is_doomed) {
-            *kept = (struct kept_buffer){.memory = buffer, .dirty = used};
+            *kept = (struct kept_buffer){.memory = buffer, .dirty = FUSE_REQUEST_BYTES};
             return NULL;
         }
     }
@@ -121,7 +122,7 @@ void reply_buffers_give(struct reply_buffers *buffers, void *buffer, size_t used
     (void)pthread_mutex_lock(&buffers->mutex);
     kept = find_kept(buffers, buffer);
     if (kept == NULL) {
-        unwanted = keep_instead(buffers, buffer, used);
+        unwanted = keep_instead(buffers, buffer);
     } else {
         kept->dirty = used > kept->dirty ? used : kept->dirty;
         unwanted = end_use(kept);

@@ -158,12 +158,31 @@ static void gives_none_when_locked_memory_is_used_up(void **state)
 
 #define test(name) cmocka_unit_test_setup_teardown(name, open_bed, close_bed)
 
+static void wipes_what_lost_its_place_and_took_another(void **state)
+{
+    struct bed *bed = *state;
+    uint8_t *taken[5];
+
+    taken[0] = reply_buffers_take(bed->buffers);
+    memset(taken[0], 0xaa, FUSE_REQUEST_BYTES);
+    reply_buffers_give(bed->buffers, taken[0], FUSE_REQUEST_BYTES);
+    for (size_t i = 0; i < ELEMENTS_OF(taken); i++)
+        taken[i] = reply_buffers_take(bed->buffers);
+    reply_buffers_give(bed->buffers, taken[4], 16); /* in the first one's place */
+    for (size_t i = 0; i < 4; i++)
+        reply_buffers_give(bed->buffers, taken[i], 16);
+    reply_buffers_wipe(bed->buffers);
+    for (size_t i = 0; i < FUSE_REQUEST_BYTES; i++)
+        assert_int_equal(taken[0][i], 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         test(holds_nothing_before_it_is_asked),
         test(uses_a_buffer_again),
         test(wipes_all_that_was_ever_written),
+        test(wipes_what_lost_its_place_and_took_another),
         test(keeps_nothing_of_what_is_used_meanwhile),
         test(releases_what_nobody_uses),
         test(keeps_only_a_few),
