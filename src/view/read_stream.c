@@ -398,7 +398,7 @@ static struct read_request *take_first(struct read_stream *stream)
 /* The stream whose turn it is when that of `turns` is given back; NULL when none waits for it. */
 static struct read_stream *pass_on(struct image_turns *turns)
 {
-    struct turn_waiter *waiter = image_turns_give(turns);
+    struct turn_waiter *waiter = image_turns_give(turns, clock_monotonic_ns());
 
     if (waiter == NULL)
         return NULL;

@@ -139,10 +139,22 @@ bool image_turns_take(struct image_turns *image, struct turn_waiter *waiter, uin
     return is_taken;
 }
 
-/* Whose turn it is after one was given back; the turn is his then. Locked. */
-static struct turn_waiter *next_waiter(struct image_turns *image)
+/* No other image has been read for a while: turns are for everybody. Locked. */
+static bool is_alone(const struct read_turns *turns, const struct image_turns *image,
+                     uint64_t now_ns)
 {
-    struct turn_waiter *waiter = image->taken == 1 ? image->first : NULL;
+    const uint64_t other_ns =
+        turns->last_read == image ? turns->other_read_ns : turns->last_read_ns;
+
+    return other_ns == 0 || now_ns >= other_ns + READ_TURNS_MEMORY_NS;
+}
+
+/* Whose turn it is after one was given back; the turn is his then. Once nobody reads another image,
+ * those who come take turns beside each other, and whoever waits must not wait for their last. Locked. */
+static struct turn_waiter *next_waiter(struct image_turns *image, uint64_t now_ns)
+{
+    const bool is_next = image->taken == 1 || is_alone(image->turns, image, now_ns);
+    struct turn_waiter *waiter = is_next ? image->first : NULL;
 
     if (waiter == NULL) {
         image->taken--;
@@ -154,13 +166,13 @@ static struct turn_waiter *next_waiter(struct image_turns *image)
     return waiter;
 }
 
-struct turn_waiter *image_turns_give(struct image_turns *image)
+struct turn_waiter *image_turns_give(struct image_turns *image, uint64_t now_ns)
 {
     struct read_turns *turns = image->turns;
     struct turn_waiter *waiter;
 
     (void)pthread_mutex_lock(&turns->mutex);
-    waiter = next_waiter(image);
+    waiter = next_waiter(image, now_ns);
     tidy(turns, image);
     (void)pthread_mutex_unlock(&turns->mutex);
     return waiter;

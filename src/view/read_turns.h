@@ -49,7 +49,8 @@ void image_turns_leave(struct image_turns *image);
  */
 bool image_turns_take(struct image_turns *image, struct turn_waiter *waiter, uint64_t now_ns);
 
-/** Gives a turn back. The waiter whose turn it is now, which the caller has to see to; or NULL. */
-struct turn_waiter *image_turns_give(struct image_turns *image);
+/** Gives a turn back at `now_ns`. The waiter whose turn it is now, which the caller has to see to; or
+ *  NULL. */
+struct turn_waiter *image_turns_give(struct image_turns *image, uint64_t now_ns);
 
 #endif

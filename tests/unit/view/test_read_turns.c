@@ -45,7 +45,7 @@ static void read_other(struct bed *bed, uint64_t now_ns)
     struct turn_waiter waiter;
 
     assert_true(image_turns_take(bed->other, &waiter, now_ns));
-    assert_null(image_turns_give(bed->other));
+    assert_null(image_turns_give(bed->other, NOW_NS));
 }
 
 static bool take(struct bed *bed, size_t waiter, uint64_t now_ns)
@@ -60,7 +60,7 @@ static void an_image_that_is_read_alone_has_as_many_turns_as_it_wants(void **sta
     for (size_t i = 0; i < WAITERS; i++)
         assert_true(take(bed, i, NOW_NS));
     for (size_t i = 0; i < WAITERS; i++)
-        assert_null(image_turns_give(bed->crowded));
+        assert_null(image_turns_give(bed->crowded, NOW_NS));
 }
 
 static void streams_of_one_image_share_its_turns(void **state)
@@ -82,11 +82,11 @@ static void beside_another_image_one_turn_goes_round_in_order(void **state)
     assert_true(take(bed, 0, NOW_NS + 1));
     assert_false(take(bed, 1, NOW_NS + 2));
     assert_false(take(bed, 2, NOW_NS + 3));
-    assert_ptr_equal(image_turns_give(bed->crowded), &bed->waiters[1]);
+    assert_ptr_equal(image_turns_give(bed->crowded, NOW_NS), &bed->waiters[1]);
     assert_false(take(bed, 0, NOW_NS + 4));
-    assert_ptr_equal(image_turns_give(bed->crowded), &bed->waiters[2]);
-    assert_ptr_equal(image_turns_give(bed->crowded), &bed->waiters[0]);
-    assert_null(image_turns_give(bed->crowded));
+    assert_ptr_equal(image_turns_give(bed->crowded, NOW_NS), &bed->waiters[2]);
+    assert_ptr_equal(image_turns_give(bed->crowded, NOW_NS), &bed->waiters[0]);
+    assert_null(image_turns_give(bed->crowded, NOW_NS));
 }
 
 static void the_other_image_has_its_turn_at_once(void **state)
@@ -97,8 +97,8 @@ static void the_other_image_has_its_turn_at_once(void **state)
     assert_true(take(bed, 0, NOW_NS + 1));
     assert_false(take(bed, 1, NOW_NS + 2));
     read_other(bed, NOW_NS + 3);
-    assert_ptr_equal(image_turns_give(bed->crowded), &bed->waiters[1]);
-    assert_null(image_turns_give(bed->crowded));
+    assert_ptr_equal(image_turns_give(bed->crowded, NOW_NS), &bed->waiters[1]);
+    assert_null(image_turns_give(bed->crowded, NOW_NS));
 }
 
 static void turns_taken_alone_become_one_before_they_go_round(void **state)
@@ -109,9 +109,9 @@ static void turns_taken_alone_become_one_before_they_go_round(void **state)
     assert_true(take(bed, 1, NOW_NS));
     read_other(bed, NOW_NS + 1);
     assert_false(take(bed, 2, NOW_NS + 2));
-    assert_null(image_turns_give(bed->crowded));
-    assert_ptr_equal(image_turns_give(bed->crowded), &bed->waiters[2]);
-    assert_null(image_turns_give(bed->crowded));
+    assert_null(image_turns_give(bed->crowded, NOW_NS));
+    assert_ptr_equal(image_turns_give(bed->crowded, NOW_NS), &bed->waiters[2]);
+    assert_null(image_turns_give(bed->crowded, NOW_NS));
 }
 
 static void another_image_counts_no_more_some_time_after_its_last_read(void **state)
@@ -122,9 +122,9 @@ static void another_image_counts_no_more_some_time_after_its_last_read(void **st
     assert_true(take(bed, 0, NOW_NS + 1));
     assert_false(take(bed, 1, NOW_NS + READ_TURNS_MEMORY_NS - 1));
     assert_true(take(bed, 2, NOW_NS + READ_TURNS_MEMORY_NS));
-    assert_null(image_turns_give(bed->crowded));
-    assert_ptr_equal(image_turns_give(bed->crowded), &bed->waiters[1]);
-    assert_null(image_turns_give(bed->crowded));
+    assert_null(image_turns_give(bed->crowded, NOW_NS));
+    assert_ptr_equal(image_turns_give(bed->crowded, NOW_NS), &bed->waiters[1]);
+    assert_null(image_turns_give(bed->crowded, NOW_NS));
 }
 
 static void a_turn_can_be_given_back_after_the_last_stream_left(void **state)
@@ -138,7 +138,21 @@ static void a_turn_can_be_given_back_after_the_last_stream_left(void **state)
         read_turns_join(bed->turns, "77777777-2222-4333-8444-555555555555", &image, &err));
     assert_true(image_turns_take(image, &waiter, NOW_NS));
     image_turns_leave(image);
-    assert_null(image_turns_give(image));
+    assert_null(image_turns_give(image, NOW_NS));
+}
+
+static void who_waits_is_served_once_the_other_image_is_not_read_any_more(void **state)
+{
+    struct bed *bed = *state;
+    const uint64_t later_ns = NOW_NS + 2 * READ_TURNS_MEMORY_NS;
+
+    read_other(bed, NOW_NS);
+    assert_true(take(bed, 0, NOW_NS + 1));
+    assert_false(take(bed, 1, NOW_NS + 2));
+    assert_true(take(bed, 2, later_ns)); /* the reads of two streams overlap from now on */
+    assert_ptr_equal(image_turns_give(bed->crowded, later_ns), &bed->waiters[1]);
+    assert_null(image_turns_give(bed->crowded, later_ns));
+    assert_null(image_turns_give(bed->crowded, later_ns));
 }
 
 int main(void)
@@ -147,6 +161,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_image_that_is_read_alone_has_as_many_turns_as_it_wants,
                                         open_bed, close_bed),
         cmocka_unit_test_setup_teardown(streams_of_one_image_share_its_turns, open_bed, close_bed),
+        cmocka_unit_test_setup_teardown(
+            who_waits_is_served_once_the_other_image_is_not_read_any_more, open_bed, close_bed),
         cmocka_unit_test_setup_teardown(beside_another_image_one_turn_goes_round_in_order, open_bed,
                                         close_bed),
         cmocka_unit_test_setup_teardown(the_other_image_has_its_turn_at_once, open_bed, close_bed),
