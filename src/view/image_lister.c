@@ -63,10 +63,39 @@ static struct image_listing *copy(const struct image_listing *listing)
 
 static int recall(struct image_lister *lister, struct image_listing **ret, struct error *err)
 {
+    bool has_one;
+
     (void)pthread_mutex_lock(&lister->mutex);
-    *ret = copy(lister->last);
+    has_one = lister->last != NULL;
+    *ret = has_one ? copy(lister->last) : NULL;
     (void)pthread_mutex_unlock(&lister->mutex);
+    if (!has_one)
+        return error_set(err, ERROR_UNAVAILABLE, "the list of images was refused meanwhile");
     return *ret != NULL ? 0 : error_set(err, ERROR_EXHAUSTED, "out of memory");
+}
+
+/* What was shown before is not shown to whoever is refused now; the next one is told so himself. */
+static void forget_if_refused(struct image_lister *lister, const struct error *err)
+{
+    struct image_listing *unwanted;
+
+    if (err->kind != ERROR_DENIED && err->kind != ERROR_LOGIN)
+        return;
+    (void)pthread_mutex_lock(&lister->mutex);
+    unwanted = steal(&lister->last);
+    (void)pthread_mutex_unlock(&lister->mutex);
+    image_listing_free(unwanted);
+}
+
+/* A newer answer came before the one that was asked for at `begun_ns`. */
+static bool is_overtaken(struct image_lister *lister, uint64_t begun_ns)
+{
+    bool result;
+
+    (void)pthread_mutex_lock(&lister->mutex);
+    result = lister->last != NULL && begun_ns < lister->last_begun_ns;
+    (void)pthread_mutex_unlock(&lister->mutex);
+    return result;
 }
 
 /* --- asking --- */
@@ -90,8 +119,12 @@ static int ask(struct image_lister *lister, struct cancel *cancel, struct error 
     const uint64_t begun_ns = clock_monotonic_ns();
     struct image_listing *listing;
 
-    if (image_service_list(lister->images, cancel, &list, err) < 0)
+    if (image_service_list(lister->images, cancel, &list, err) < 0) {
+        forget_if_refused(lister, err);
         return -1;
+    }
+    if (is_overtaken(lister, begun_ns))
+        return 0;
     listing = calloc(1, sizeof *listing + list->count * sizeof listing->images[0]);
     if (listing == NULL)
         return error_set(err, ERROR_EXHAUSTED, "out of memory");

@@ -152,6 +152,25 @@ static void an_outage_before_the_first_listing_is_the_answer(void **state)
     assert_fails(ERROR_UNAVAILABLE, image_lister_list(bed->lister, NULL, &listing, &err));
 }
 
+static void what_was_refused_late_is_not_shown_any_more(void **state)
+{
+    struct bed *bed = *state;
+    CLEANUP(image_listing_free) struct image_listing *listing = NULL;
+    struct error err = ERROR_INIT;
+    int result = 0;
+
+    assert_int_equal(listed(bed), 1);
+    fake_cloud_fail_records(bed->cloud, ERROR_DENIED);
+    hang(bed, 150);
+    for (int i = 0; i < 100 && result == 0; i++) {
+        image_listing_free(steal(&listing));
+        result = image_lister_list(bed->lister, NULL, &listing, &err);
+        (void)usleep(100 * 1000);
+    }
+    assert_int_equal(result, -1);
+    assert_int_equal(err.kind, ERROR_DENIED);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, open_bed, close_bed)
 
 int main(void)
@@ -159,6 +178,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         test(a_listing_shows_what_was_added_since),
         test(a_service_that_hangs_delays_the_last_listing_once),
+        test(what_was_refused_late_is_not_shown_any_more),
         test(what_comes_late_is_shown_afterwards),
         test(a_first_listing_waits_until_it_is_cancelled),
         test(an_outage_shows_the_last_listing_and_a_refusal_does_not),
