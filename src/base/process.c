@@ -208,7 +208,8 @@ static int change_ids(const struct process_user *user, struct error *err)
     if (initgroups(user->name, user->gid) < 0 || setresgid(user->gid, user->gid, user->gid) < 0 ||
         setresuid(user->uid, user->uid, user->uid) < 0)
         return error_set_errno(err, errno, "cannot become user %s", user->name);
-    if (setenv("HOME", user->home, 1) < 0)
+    /* Another user's session directory is not ours. */
+    if (setenv("HOME", user->home, 1) < 0 || unsetenv("XDG_RUNTIME_DIR") < 0)
         return error_set_errno(err, errno, "setenv");
     return 0;
 }

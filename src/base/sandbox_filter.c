@@ -52,8 +52,8 @@ static const char *const allowed_calls[] = {
 /* Of a process that runs gpg: processes, and what gpg and gpg-agent call beyond the list above. */
 static const char *const program_calls[] = {
     /* processes */
-    "alarm", "clone", "execve", "execveat", "fork", "getitimer", "kill", "pause", "prctl",
-    "prlimit64", "setitimer", "setpgid", "setrlimit", "tgkill", "tkill", "vfork",
+    "alarm", "execve", "execveat", "fork", "getitimer", "kill", "pause", "prctl", "setitimer",
+    "setpgid", "setrlimit", "tgkill", "tkill", "vfork",
     /* what they do */
     "accept", "accept4", "chmod", "inotify_add_watch", "inotify_init", "inotify_init1",
     "inotify_rm_watch", "ioctl", "link", "linkat", "listen", "mprotect", "splice"};
@@ -137,6 +137,20 @@ static int add_network_rules(scmp_filter_ctx filter, struct error *err)
     return add_conditions(filter, conditions, sizeof conditions / sizeof conditions[0], err);
 }
 
+/* Processes and threads, but no namespace in which they were root; limits of the caller itself. */
+static int add_program_rules(scmp_filter_ctx filter, struct error *err)
+{
+    const struct condition conditions[] = {
+        {"clone", MASKED(0, NEW_NAMESPACES, 0)},
+        {"prlimit64", EQUALS(0, 0)},
+    };
+
+    if (add_calls(filter, SCMP_ACT_ALLOW, program_calls,
+                  sizeof program_calls / sizeof program_calls[0], err) < 0)
+        return -1;
+    return add_conditions(filter, conditions, sizeof conditions / sizeof conditions[0], err);
+}
+
 /* What program_calls allows without a condition. */
 static int add_strict_rules(scmp_filter_ctx filter, struct error *err)
 {
@@ -167,8 +181,7 @@ static int add_rules(scmp_filter_ctx filter, const struct sandbox_needs *needs, 
     if (add_conditions(filter, &local_sockets, 1, err) < 0)
         return -1;
     if (needs->runs_programs)
-        return add_calls(filter, SCMP_ACT_ALLOW, program_calls,
-                         sizeof program_calls / sizeof program_calls[0], err);
+        return add_program_rules(filter, err);
     if (needs->uses_network && add_network_rules(filter, err) < 0)
         return -1;
     return add_strict_rules(filter, err);

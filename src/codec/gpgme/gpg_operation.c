@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct gpg_operation {
@@ -72,9 +73,14 @@ static int send_request(struct gpg_operation *operation, struct error *err)
     return err->errnum == EPIPE ? gpg_helper_has_ended(err) : -1;
 }
 
+/* Of anything but a pipe it would not hold: a disk's or a network's file may block all the same. */
 static int never_block(int fd, struct error *err)
 {
-    return fcntl(fd, F_SETFL, O_NONBLOCK) == 0 ? 0 : error_set_errno(err, errno, "fcntl");
+    struct stat status;
+
+    if (fstat(fd, &status) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+        return error_set_errno(err, errno, "gpg's pipe");
+    return S_ISFIFO(status.st_mode) ? 0 : error_set(err, ERROR_CORRUPT, "what gpg gave is no pipe");
 }
 
 static void wake(void *context)

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #define WARDEN_NAME "glancefs-warden"
 #define SERVER_NAME "glancefs-gpg"
@@ -28,7 +29,6 @@ struct warden {
     struct gpg_environment *environment;
     char runtime[PATH_MAX]; /* the directory with the private home; empty: none */
     char keyring[PATH_MAX]; /* empty: none */
-    char session[PATH_MAX]; /* $XDG_RUNTIME_DIR, where GnuPG may have sockets; empty: not set */
 };
 
 /* --- set-up --- */
@@ -70,15 +70,11 @@ static void settle(int control)
 
 static void note_paths(struct warden *warden, const struct gpg_helper_options *options)
 {
-    const char *session = getenv("XDG_RUNTIME_DIR");
-
     if (warden->homes.home != NULL)
         (void)snprintf(warden->runtime, sizeof warden->runtime, "%s/..",
                        gnupg_home_path(warden->homes.home));
     if (options->keyring != NULL)
         (void)snprintf(warden->keyring, sizeof warden->keyring, "%s", options->keyring);
-    if (session != NULL)
-        (void)snprintf(warden->session, sizeof warden->session, "%s", session);
 }
 
 /* gpgme ignores SIGPIPE as soon as it is set up, so signals come last. */
@@ -122,13 +118,15 @@ static int enter_sandbox(const struct warden *warden, struct error *err)
                                          {"/dev/null", SANDBOX_WRITE},
                                          {warden->runtime, SANDBOX_SOCKETS},
                                          {warden->keyring, SANDBOX_SOCKETS},
-                                         {warden->session, SANDBOX_SOCKETS},
                                          {sockets, SANDBOX_SOCKETS}};
     const struct sandbox_needs needs = {
         .paths = paths, .count = sizeof paths / sizeof paths[0], .runs_programs = true};
     struct sandbox_state ignored;
 
-    (void)snprintf(sockets, sizeof sockets, "/run/user/%u", geteuid());
+    /* Where GnuPG has the sockets of a keyring, made as it makes it; what else lies beside it, units
+     * of the user's systemd for one, is not gpg's. */
+    (void)snprintf(sockets, sizeof sockets, "/run/user/%u/gnupg", geteuid());
+    (void)mkdir(sockets, S_IRWXU);
     return sandbox_enter(&needs, &ignored, err);
 }
 

@@ -9,11 +9,14 @@
 #include <linux/capability.h>
 #include <netdb.h>
 #include <pthread.h>
+#include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -180,6 +183,24 @@ static int runs_a_program(void *context)
     return waitpid(child, &status, 0) == child && status == 0 ? 0 : 2;
 }
 
+/* Only a process whose root is that of its own namespace could go on from there. */
+static int makes_no_namespace(void *context)
+{
+    struct sandbox_state state;
+    struct rlimit limit;
+
+    (void)context;
+    if (enter_with(false, true, &state) < 0)
+        return 1;
+    if (syscall(SYS_clone, (unsigned long)(CLONE_NEWUSER | CLONE_NEWNET | SIGCHLD), NULL, NULL,
+                NULL, NULL) != -1 ||
+        errno != EPERM)
+        return 2;
+    if (prlimit(0, RLIMIT_NOFILE, NULL, &limit) < 0)
+        return 3;
+    return prlimit(getppid(), RLIMIT_NOFILE, NULL, &limit) == -1 && errno == EPERM ? 0 : 4;
+}
+
 static int has_local_sockets_only(void *context)
 {
     (void)context;
@@ -268,6 +289,12 @@ static void no_program_and_no_process_is_started(void **state)
     assert_int_equal(run_in_child(runs_nothing, NULL), 0);
 }
 
+static void a_program_makes_no_namespace_and_sets_no_limits_of_others(void **state)
+{
+    (void)state;
+    assert_int_equal(run_in_child(makes_no_namespace, NULL), 0);
+}
+
 static void a_program_is_started_where_that_is_needed(void **state)
 {
     (void)state;
@@ -316,6 +343,7 @@ int main(void)
         cmocka_unit_test(files_elsewhere_are_out_of_reach),
         cmocka_unit_test(no_program_and_no_process_is_started),
         cmocka_unit_test(a_program_is_started_where_that_is_needed),
+        cmocka_unit_test(a_program_makes_no_namespace_and_sets_no_limits_of_others),
         cmocka_unit_test(a_local_cloud_needs_no_network),
         cmocka_unit_test(the_network_is_there_without_raw_sockets),
         cmocka_unit_test(written_memory_is_never_executed),
