@@ -173,8 +173,8 @@ int ciphertext_cache_cloud(struct ciphertext_cache *cache, char ret[CACHE_CLOUD_
 
 /**
  * Says that the cache holds images of `cloud`: a name of one line that no two clouds share, such as
- * the address of the image service. What was said before stays unless this call `replaces` it;
- * *ret_former is that, or empty. Nothing is served, or refused, by it: ids and hashes do not depend on
+ * the address of the image service. Unless this call `replaces` it, what was said before stays,
+ * and nothing is said of images that are there already; *ret_former is what was said, or empty. Nothing is served, or refused, by it: ids and hashes do not depend on
  * where an image came from. It is for whoever wants to know which images are gone. ERROR_INVALID for
  * what is no such name. Any thread; waits for CACHE/lock.
  */

@@ -4,10 +4,14 @@
 #include "base/file_source.h"
 #include "cache/cache_context.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define CLOUD "cloud"
 #define FIRST_LINE "glancefs-cloud 1\n"
@@ -68,16 +72,49 @@ static int write_name(struct ciphertext_cache *cache, const char *name, struct e
     return 0;
 }
 
+static int has_entry(int place_fd, bool *ret, struct error *err)
+{
+    const int fd = openat(place_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *entry;
+
+    if (directory == NULL) {
+        (void)error_set_errno(err, errno, "cache: its directories");
+        if (fd >= 0)
+            (void)close(fd);
+        return -1;
+    }
+    while (!*ret && (entry = readdir(directory)) != NULL)
+        *ret = strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+    (void)closedir(directory);
+    return 0;
+}
+
+/* Whether there are images of which nobody said whose they are. */
+static int holds_images(const struct cache_layout *layout, bool *ret, struct error *err)
+{
+    static const enum cache_place places[] = {CACHE_PLACE_OBJECTS, CACHE_PLACE_PARTIAL,
+                                              CACHE_PLACE_QUARANTINE};
+
+    *ret = false;
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+        if (has_entry(layout->place_fds[places[i]], ret, err) < 0)
+            return -1;
+    return 0;
+}
+
 int ciphertext_cache_set_cloud(struct ciphertext_cache *cache, const char *cloud, bool replaces,
                                char ret_former[CACHE_CLOUD_BYTES], struct error *err)
 {
     CLEANUP(fd_close) int lock = -1;
+    bool holds_some;
 
     if (cache_context_may_change(cache, err) < 0 ||
         cache_layout_lock(cache->layout, NULL, &lock, err) < 0 ||
-        ciphertext_cache_cloud(cache, ret_former, err) < 0)
+        ciphertext_cache_cloud(cache, ret_former, err) < 0 ||
+        holds_images(cache->layout, &holds_some, err) < 0)
         return -1;
-    if (strcmp(ret_former, cloud) == 0 || (ret_former[0] != '\0' && !replaces))
+    if (strcmp(ret_former, cloud) == 0 || ((ret_former[0] != '\0' || holds_some) && !replaces))
         return 0;
     return write_name(cache, cloud, err);
 }

@@ -46,6 +46,17 @@ static void what_was_said_first_stays(void **state)
     assert_cloud(fixture, OURS);
 }
 
+static void nothing_is_said_of_images_that_are_there_already(void **state)
+{
+    struct cache_fixture *fixture = *state;
+
+    byte_source_free(cache_fixture_source(fixture));
+    set(fixture, THEIRS, false, "");
+    assert_cloud(fixture, "");
+    set(fixture, OURS, true, "");
+    assert_cloud(fixture, OURS);
+}
+
 static void it_is_replaced_when_that_is_wanted(void **state)
 {
     struct cache_fixture *fixture = *state;
@@ -147,6 +158,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         with_cache(nobody_has_said_so_at_first),
         with_cache(what_was_said_first_stays),
+        with_cache(nothing_is_said_of_images_that_are_there_already),
         with_cache(it_is_replaced_when_that_is_wanted),
         with_cache(the_file_is_as_documented),
         with_cache(a_file_that_is_damaged_tells_nothing_and_is_written_anew),
