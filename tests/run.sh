@@ -253,7 +253,7 @@ else
     after $release "leaks release" leak_tests release
     after $release "systemd" systemd_tests release
     after $release "packaging" packaging_tests release
-    after $release "mount release" mount_tests release --memory
+    after $release "mount release" mount_tests release --measure
     after $release "openstack release" openstack_tests release
     after $release "bench small" bench_small release
     suite "quickstart" contrib/quickstart.sh

@@ -6,17 +6,17 @@ from typing import Callable, Dict, NamedTuple
 class Test(NamedTuple):
     function: Callable
     limit: float  # seconds after which it has failed
-    alone: bool   # measures time: nothing else runs beside it
-    memory: bool  # measures memory: release builds only
+    alone: bool  # measures time: nothing else runs beside it
+    measures: bool  # memory or a speed: release builds only
 
 
 TESTS: Dict[str, Test] = {}
 
 
 def add(name: str, function: Callable, limit: float = 60, alone: bool = False,
-        memory: bool = False) -> None:
+        measures: bool = False) -> None:
     assert name not in TESTS, f"two tests are named {name}"
-    TESTS[name] = Test(function, limit, alone, memory)
+    TESTS[name] = Test(function, limit, alone, measures)
 
 
 def test(function: Callable) -> Callable:

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Black-box tests of a mount: run.py --glancefs PROGRAM [--only NAME] [--jobs N] [--memory]."""
+"""Black-box tests of a mount: run.py --glancefs PROGRAM [--only NAME] [--jobs N] [--measure]."""
 import argparse
 import shutil
 import signal
@@ -20,14 +20,14 @@ from runner import Plan, chosen_tests, load_tests, parse_arguments, run_tests, s
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Black-box tests of a glancefs mount.")
-    parser.add_argument("--memory", action="store_true",
-                        help="also the tests that measure memory on a 4 GiB image (release builds)")
+    parser.add_argument("--measure", action="store_true",
+                        help="also the tests that measure memory or a speed (release builds)")
     arguments = parse_arguments(parser)
     load_tests(HERE)
     names = chosen_tests(arguments)
-    if not arguments.memory:
-        for name in [name for name in names if TESTS[name].memory]:
-            print(f"out  {name}: measures memory, which wants --memory and a release build")
+    if not arguments.measure:
+        for name in [name for name in names if TESTS[name].measures]:
+            print(f"out  {name}: measures, which wants --measure and a release build")
             names.remove(name)
     if arguments.list:
         print("\n".join(names))

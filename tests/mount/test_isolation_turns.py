@@ -65,12 +65,12 @@ def leaves_a_share(bed, size: int) -> None:
     check(beside >= SHARE * alone, f"{beside / alone:.2f} of its speed is less than {SHARE}")
 
 
-@test_with(alone=True)
+@test_with(alone=True, measures=True)
 def a_crowd_on_one_image_leaves_another_a_quarter_of_its_speed(bed):
     leaves_a_share(bed, SIZE)
 
 
-@test_with(alone=True)
+@test_with(alone=True, measures=True)
 def a_crowd_on_a_compressed_image_leaves_another_a_quarter_of_its_speed(bed):
     leaves_a_share(bed, COMPRESSED_SIZE)
 

@@ -65,7 +65,7 @@ def read_at_once(bed, image, streams):
     return peak
 
 
-@test_with(limit=LIMIT, alone=True, memory=True)
+@test_with(limit=LIMIT, alone=True, measures=True)
 def memory_stays_small_with_1_and_8_streams_of_4_gib(bed):
     image = large_image(bed)
     bed.mount()
@@ -75,7 +75,7 @@ def memory_stays_small_with_1_and_8_streams_of_4_gib(bed):
     check(eight <= one + 7 * FURTHER_STREAM_KIB, f"VmHWM is {one} KiB with 1 and {eight} KiB with 8")
 
 
-@test_with(limit=LIMIT, alone=True, memory=True)
+@test_with(limit=LIMIT, alone=True, measures=True)
 def memory_stays_small_with_a_compressed_image_of_4_gib(bed):
     image = large_compressed_image(bed)
     bed.mount()
@@ -83,7 +83,7 @@ def memory_stays_small_with_a_compressed_image_of_4_gib(bed):
     check(one <= RING_STREAM_KIB, f"VmHWM with one stream is {one} KiB")
 
 
-@test_with(limit=LIMIT, alone=True, memory=True)
+@test_with(limit=LIMIT, alone=True, measures=True)
 def memory_stays_small_with_arriving_images_and_idle_opens(bed):
     images = [bed.image(plaintext(16 * MIB, seed=n)) for n in range(9)]
     bed.mount("-o", "verify=stream,max_streams=300")
