@@ -98,8 +98,8 @@ def prune_removes_what_glance_has_not_any_more(bed):
 @test
 def prune_believes_only_glance_that_an_image_is_gone(bed):
     image = bed.image(DATA[:100 * KIB])
+    proxy = bed.proxy("image")  # from the beginning: another address would be another cloud
     bed.glancefs("fetch", *options_of(bed), image)
-    proxy = bed.proxy("image")
     for fault, options in (("status", {"code": 404, "body": PAGE}), ("status", {"code": 503}),
                            ("login_page", {}), ("garbage", {})):
         proxy.clear()
