@@ -16,8 +16,8 @@
 #include <stdint.h>
 
 /** An image counts as being read for so long after a read, in nanoseconds: longer than a reader who
- *  takes all he can get needs for his next one. */
-#define READ_TURNS_MEMORY_NS UINT64_C(20000000)
+ *  takes all he can get needs for his next one, on a machine that is busy, too. */
+#define READ_TURNS_MEMORY_NS UINT64_C(100000000)
 
 struct read_turns;
 

@@ -60,10 +60,17 @@ def call_in(thread: int, number: int, first: int) -> int:
     registers(SETREGSET, thread, changed)
     trace(SINGLESTEP, thread)
     _, status = os.waitpid(thread, WALL)
+    held = []
+    while os.WIFSTOPPED(status) and os.WSTOPSIG(status) != signal.SIGTRAP:
+        held.append(os.WSTOPSIG(status))  # a signal came first; it gets it afterwards
+        trace(SINGLESTEP, thread)
+        _, status = os.waitpid(thread, WALL)
     check(os.WIFSTOPPED(status) and os.WSTOPSIG(status) == signal.SIGTRAP, f"it has status {status:#x}")
     result = registers(GETREGSET, thread, [0] * REGISTERS)[RAX]
     registers(SETREGSET, thread, before)
     trace(DETACH, thread)
+    for number_held in held:
+        os.kill(thread, number_held)
     return result - (1 << 64) if result >> 63 else result
 
 
